@@ -1,0 +1,165 @@
+//! What operations mean: a model is an initial state and a step.
+//!
+//! A model of your own takes about twenty lines. This one is a register that holds one integer and
+//! can be swapped:
+//!
+//! ```
+//! use shakedown_checkers::history::{Operation, Outcome};
+//! use shakedown_checkers::model::{Model, ModelError};
+//! use shakedown_checkers::value::{Value, Values};
+//!
+//! struct SwapRegister;
+//!
+//! impl Model for SwapRegister {
+//!     type State = Value;
+//!     /// (the value put in, the value got out; `None` if nobody saw it)
+//!     type Action = (Value, Option<Value>);
+//!
+//!     fn initial(&self) -> Value {
+//!         Value::NIL
+//!     }
+//!
+//!     fn action(&self, op: &Operation<'_>, _: &Values) -> Result<Option<Self::Action>, ModelError> {
+//!         match op.f {
+//!             "swap" => Ok(Some((op.input, (op.outcome == Outcome::Ok).then_some(op.output)))),
+//!             _ => Err(ModelError::unknown_function(op, "swap")),
+//!         }
+//!     }
+//!
+//!     fn step(&self, state: &Value, (new, old): &Self::Action) -> Option<Value> {
+//!         old.is_none_or(|old| old == *state).then_some(*new)
+//!     }
+//! }
+//! ```
+
+use crate::history::{History, Operation};
+use crate::value::{Value, Values};
+use std::fmt::Debug;
+use std::hash::Hash;
+use thiserror::Error;
+
+/// A sequential object: what each operation does to its state, and which results it may have.
+///
+/// `step` must be a function of its arguments: the engines call it once for each pair of state and
+/// action that they meet and remember the answer.
+pub trait Model: Send + Sync {
+    /// The object's state.
+    type State: Clone + Eq + Hash + Debug + Send + Sync;
+    /// What one operation did, result included. Operations with equal actions are interchangeable,
+    /// so leave out of it whatever does not matter.
+    type Action: Clone + Eq + Hash + Debug + Send + Sync;
+
+    /// The state before any operation.
+    fn initial(&self) -> Self::State;
+
+    /// Reads one operation; never called for failed ones. `None` means that it constrains nothing
+    /// (a read whose result nobody saw) and is left out.
+    fn action(&self, op: &Operation<'_>, values: &Values) -> Result<Option<Self::Action>, ModelError>;
+
+    /// The state after `action`; `None` if `action` cannot have had its result in `state`.
+    fn step(&self, state: &Self::State, action: &Self::Action) -> Option<Self::State>;
+
+    /// The independent part that the operation belongs to; the history is correct if and only if
+    /// each part is. `None` everywhere means that it is one whole.
+    fn part(&self, _op: &Operation<'_>, _values: &Values) -> Option<Value> {
+        None
+    }
+
+    /// True if `action` leaves every state in which it is possible as it is (a read, a failed
+    /// compare-and-set). Only ever an optimisation: `false` is always correct, a wrong `true` is not.
+    fn is_pure(&self, _action: &Self::Action) -> bool {
+        false
+    }
+
+    /// The well-known object that this is, if it is one: near-linear engines then judge parts whose
+    /// values are distinct, by what [`Model::role`] says of each action.
+    fn family(&self) -> Option<Family> {
+        None
+    }
+
+    /// The part that `action` plays in the family; `None` sends its whole part of the history to the
+    /// general engines. Only asked if [`Model::family`] names one.
+    fn role(&self, _action: &Self::Action) -> Option<Role> {
+        None
+    }
+
+    /// A state in words, for explanations.
+    fn show_state(&self, state: &Self::State, values: &Values) -> String {
+        let _ = values;
+        format!("{state:?}")
+    }
+}
+
+/// Objects with a near-linear decision procedure for distinct values (CHECKERS.md, A3 to A7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Roles: `Put` writes, `Observe` reads.
+    Register,
+    /// Roles: `Put` enqueues, `Take` dequeues, `TakeNothing` finds it empty.
+    Queue,
+    /// Roles: `Put` pushes, `Take` pops, `TakeNothing` finds it empty.
+    Stack,
+    /// Roles: `Put` inserts, `Take` removes the largest, `TakeNothing` finds it empty. Priorities
+    /// are integers.
+    PriorityQueue,
+    /// A set that only grows. Roles: `Put` adds, `ObserveAll` reads the whole set.
+    GrowSet,
+}
+
+/// What an operation does, in terms of its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Brings a value in.
+    Put(Value),
+    /// Takes that value out.
+    Take(Value),
+    /// Takes out something that nobody saw: a dequeue that never returned.
+    TakeUnknown,
+    /// Finds nothing to take.
+    TakeNothing,
+    /// Sees that value, or the initial one where it equals [`Model::initial`].
+    Observe(Value),
+    /// Sees exactly the members of that list or set; nil means none.
+    ObserveAll(Value),
+}
+
+/// An operation that does not belong to the model, or has a value of the wrong shape.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {message}")]
+pub struct ModelError {
+    /// Line in the file of the event at fault, from 1; 0 if the history came from no file.
+    pub line: u32,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+impl ModelError {
+    /// `op`'s function is not one of the model's; `expected` lists those, as in `read, write, cas`.
+    pub fn unknown_function(op: &Operation<'_>, expected: &str) -> ModelError {
+        ModelError {
+            line: op.invoke_line,
+            message: format!("the model has no function {}; expected one of: {expected}", op.f),
+        }
+    }
+
+    /// The value that `op` was invoked with has the wrong shape.
+    pub fn input(op: &Operation<'_>, values: &Values, expected: &str) -> ModelError {
+        ModelError {
+            line: op.invoke_line,
+            message: format!("{} has the value {}; expected {expected}", op.f, values.show(op.input)),
+        }
+    }
+
+    /// The value that `op` completed with has the wrong shape.
+    pub fn output(op: &Operation<'_>, values: &Values, expected: &str) -> ModelError {
+        ModelError {
+            line: op.complete_line,
+            message: format!("{} returned the value {}; expected {expected}", op.f, values.show(op.output)),
+        }
+    }
+}
+
+/// Looks at a history before a model reads it: whether its values are independent keys `[key value]`.
+pub fn has_independent_keys(_history: &History) -> bool {
+    false
+}

@@ -1,0 +1,1 @@
+//! Client load, faults and worlds.
