@@ -1,51 +1,239 @@
 //! Is there one order of the operations that respects real time and explains every result?
+//!
+//! [`check`] splits the history into independent parts ([`Model::part`]), decides each with the
+//! engine that suits it, and returns a proof: an order of the operations, or a small set of them
+//! that no order explains. The engines:
+//!
+//! | engine | for | cost |
+//! |---|---|---|
+//! | `distinct` | registers, queues, stacks, priority queues, growing sets whose values are distinct | O(n log n) |
+//! | `jit` | anything; all configurations, event by event | exponential in concurrency at worst |
+//! | `wgl` | anything; depth first with memory | the same; often lucky on valid histories |
+//!
+//! The general two race, and the one that needs less work is heard; so nothing in the result depends
+//! on how many threads there are or how fast they run, unless a time limit ends the check.
 
-use crate::history::{History, NEVER, Outcome};
+mod bits;
+mod budget;
+mod explain;
+mod jit;
+mod machine;
+mod multiset;
+mod path;
+mod portfolio;
+mod problem;
+mod race;
+#[cfg(test)]
+mod tests;
+mod wgl;
+mod witness;
+
+use crate::history::{History, Outcome};
 use crate::model::{Model, ModelError};
 use crate::options::Options;
-use crate::verdict::{Certificate, Part, Verdict, Witness};
-use std::collections::HashSet;
+use crate::value::{FastBuild, Value};
+use crate::verdict::{Certificate, Part, Reason, Unknown, Verdict};
+use budget::Budget;
+use hashbrown::HashMap;
+use portfolio::{Decided, Effort};
+use problem::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Judges `history` by `model`. `Err` says that an operation does not fit the model at all.
-pub fn check<M: Model>(history: &History, model: &M, _options: &Options) -> Result<Verdict, ModelError> {
-    // Placeholder: plain exhaustive search over the whole history.
-    let mut ops = Vec::new();
-    for op in history.operations() {
-        if op.outcome != Outcome::Fail
-            && let Some(action) = model.action(&op, history.values())?
-        {
-            ops.push((op.id, op.invoke_position, op.returned(), action));
-        }
+///
+/// Polynomial where the values are distinct, exponential in the number of operations open at once
+/// otherwise; `options` bounds time and memory, and past a bound the verdict is Unknown.
+pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Result<Verdict, ModelError> {
+    let parts = split(history, model)?;
+    let budget = Budget::new(options);
+    if let Some(progress) = &options.progress {
+        let total: usize = parts.iter().map(|part| part.reads.len()).sum();
+        progress.total.store(total as u64, Ordering::Relaxed);
     }
-    let mut seen = HashSet::new();
-    let mut stack = vec![(Vec::<usize>::new(), model.initial())];
-    while let Some((order, state)) = stack.pop() {
-        let mut done = order.clone();
-        done.sort_unstable();
-        if !seen.insert((done.clone(), state.clone())) {
+    let mut run = Run {
+        history,
+        model,
+        budget,
+        threads: options.threads.max(1),
+        decided: vec![],
+        done: AtomicUsize::new(0),
+    };
+    run.first_round(&parts);
+    run.second_round(&parts);
+    Ok(run.verdict(&parts))
+}
+
+/// An independent part of a history.
+pub(crate) struct PartReads<A> {
+    pub(crate) key: Option<Value>,
+    pub(crate) reads: Vec<Read<A>>,
+}
+
+/// The parts of a history, in the order of their first operations.
+pub(crate) fn split<M: Model>(history: &History, model: &M) -> Result<Vec<PartReads<M::Action>>, ModelError> {
+    let mut parts: Vec<PartReads<M::Action>> = vec![];
+    let mut index: HashMap<Option<Value>, usize, FastBuild> = HashMap::default();
+    let mut last: Option<(Option<Value>, usize)> = None;
+    for op in history.operations() {
+        if op.outcome == Outcome::Fail {
             continue;
         }
-        let left = |i: &usize| done.binary_search(i).is_err();
-        let first = (0..ops.len()).filter(left).map(|i| ops[i].2).min().unwrap_or(NEVER);
-        if first == NEVER {
-            let order = order.iter().map(|&i| ops[i].0).collect();
-            return Ok(Verdict::Valid(Certificate { parts: vec![Part { key: None, order }] }));
+        let Some(action) = model.action(&op, history.values())? else { continue };
+        let key = model.part(&op, history.values());
+        let at = match last {
+            Some((known, at)) if known == key => at,
+            _ => *index.entry(key).or_insert_with(|| {
+                parts.push(PartReads { key, reads: vec![] });
+                parts.len() - 1
+            }),
+        };
+        last = Some((key, at));
+        parts[at].reads.push(Read { id: op.id, inv: op.invoke_position, res: op.returned(), action });
+    }
+    Ok(parts)
+}
+
+/// In the first round, a part may use this much work and one such share of the memory; what is not
+/// decided by then is taken up alone, with all of both. Fixed numbers, so that the outcome does not
+/// depend on the number of threads.
+const FIRST_ROUND_WORK: u64 = 1 << 21;
+const FIRST_ROUND_SHARES: usize = 16;
+
+struct Run<'c, M: Model> {
+    history: &'c History,
+    model: &'c M,
+    budget: Budget,
+    threads: usize,
+    /// Per part, once known.
+    decided: Vec<Option<Decided>>,
+    /// Operations in decided parts.
+    done: AtomicUsize,
+}
+
+impl<M: Model> Run<'_, M> {
+    /// All parts, each with a share of the budget. Parts after the first invalid one are left out.
+    fn first_round(&mut self, parts: &[PartReads<M::Action>]) {
+        self.decided = parts.iter().map(|_| None).collect();
+        if parts.len() == 1 {
+            return;
         }
-        for i in (0..ops.len()).filter(left) {
-            if ops[i].1 <= first
-                && let Some(next) = model.step(&state, &ops[i].3)
-            {
-                stack.push(([order.clone(), vec![i]].concat(), next));
+        let budget = self.budget.with_memory(self.budget.memory_bytes / FIRST_ROUND_SHARES);
+        let next = AtomicUsize::new(0);
+        let first_invalid = Arc::new(AtomicUsize::new(usize::MAX));
+        let results = Mutex::new(vec![]);
+        let work = || {
+            let mut mine = vec![];
+            loop {
+                let at = next.fetch_add(1, Ordering::SeqCst);
+                if at >= parts.len() || at > first_invalid.load(Ordering::SeqCst) {
+                    break;
+                }
+                let budget = budget.for_part(at, &first_invalid);
+                let decided = self.decide(&parts[at], &budget, 1, FIRST_ROUND_WORK);
+                if matches!(decided, Decided::Invalid) {
+                    first_invalid.fetch_min(at, Ordering::SeqCst);
+                }
+                mine.push((at, decided));
+            }
+            results.lock().expect("no worker panics while it holds the lock").extend(mine);
+        };
+        let workers = self.threads.min(FIRST_ROUND_SHARES).min(parts.len());
+        if workers > 1 {
+            std::thread::scope(|scope| {
+                for _ in 0..workers {
+                    scope.spawn(work);
+                }
+            });
+        } else {
+            work();
+        }
+        for (at, decided) in results.into_inner().expect("the workers are gone") {
+            self.decided[at] = Some(decided);
+        }
+    }
+
+    /// What the first round left undecided, one part at a time, unless an invalid one is known.
+    fn second_round(&mut self, parts: &[PartReads<M::Action>]) {
+        let invalid = |decided: &Option<Decided>| matches!(decided, Some(Decided::Invalid));
+        if self.decided.iter().any(invalid) {
+            return;
+        }
+        for (at, part) in parts.iter().enumerate() {
+            if matches!(self.decided[at], Some(Decided::Valid(_))) {
+                continue;
+            }
+            let decided = self.decide(part, &self.budget, self.threads, u64::MAX);
+            let is_invalid = matches!(decided, Decided::Invalid);
+            self.decided[at] = Some(decided);
+            if is_invalid {
+                return;
             }
         }
     }
-    Ok(Verdict::Invalid(Box::new(Witness {
-        key: None,
-        core: ops.iter().map(|o| o.0).collect(),
-        failed: ops[0].0,
-        values: None,
-        states_seen: vec![],
-        minimal: false,
-        sentences: vec!["no order explains these operations".into()],
-    })))
+
+    fn decide(&self, part: &PartReads<M::Action>, budget: &Budget, threads: usize, work_max: u64) -> Decided {
+        let progress = self.budget.progress.as_ref();
+        let watch = |engine: &dyn race::Engine| {
+            if let Some(progress) = progress {
+                let done = self.done.load(Ordering::Relaxed) + engine.placed();
+                progress.placed.fetch_max(done as u64, Ordering::Relaxed);
+                progress.configurations.fetch_max(engine.work(), Ordering::Relaxed);
+                progress.memory_bytes.store(engine.heap_bytes() as u64, Ordering::Relaxed);
+            }
+        };
+        let decided = portfolio::decide(self.model, &part.reads, budget, threads, work_max, &watch);
+        if matches!(decided, Decided::Valid(_)) {
+            let done = self.done.fetch_add(part.reads.len(), Ordering::Relaxed) + part.reads.len();
+            if let Some(progress) = progress {
+                progress.placed.fetch_max(done as u64, Ordering::Relaxed);
+            }
+        }
+        decided
+    }
+
+    fn verdict(self, parts: &[PartReads<M::Action>]) -> Verdict {
+        if let Some(at) = self.decided.iter().position(|d| matches!(d, Some(Decided::Invalid))) {
+            return Verdict::Invalid(Box::new(witness::find(
+                self.history,
+                self.model,
+                &parts[at],
+                &self.budget,
+            )));
+        }
+        let valid = self.decided.iter().filter(|d| matches!(d, Some(Decided::Valid(_)))).count();
+        let mut certificate = Certificate::default();
+        for (part, decided) in parts.iter().zip(self.decided) {
+            match decided.expect("the second round decides what the first did not") {
+                Decided::Valid(order) => certificate.parts.push(Part { key: part.key, order }),
+                Decided::Unknown(effort) => {
+                    return Verdict::Unknown(Box::new(unknown(part.key, effort, (valid, parts.len()))));
+                }
+                Decided::Invalid => unreachable!("an invalid part is reported above"),
+            }
+        }
+        Verdict::Valid(certificate)
+    }
+}
+
+fn unknown(key: Option<Value>, effort: Effort, parts: (usize, usize)) -> Unknown {
+    let reason = effort.reason.expect("the second round has no work limit");
+    let advice = match reason {
+        Reason::Time => "Allow more time (--time-limit), or record with fewer concurrent clients per key.",
+        Reason::Memory => {
+            "Allow more memory (--memory-limit), or record with fewer concurrent clients per key."
+        }
+        Reason::Interrupted => "Let it run on, or give it a --time-limit to stop by itself.",
+        Reason::Concurrency => "Record with fewer operations open at once, or spread them over keys.",
+    };
+    Unknown {
+        reason,
+        key,
+        placed: effort.placed,
+        total: effort.total,
+        configurations: effort.configurations,
+        memory_bytes: effort.memory_bytes,
+        parts,
+        advice: advice.to_owned(),
+    }
 }

@@ -71,6 +71,12 @@ pub trait Model: Send + Sync {
         false
     }
 
+    /// True if `action` is possible in every state and the state after it does not depend on the one
+    /// before (an unconditional write). Only ever an optimisation, like [`Model::is_pure`].
+    fn overwrites(&self, _action: &Self::Action) -> bool {
+        false
+    }
+
     /// The well-known object that this is, if it is one: near-linear engines then judge parts whose
     /// values are distinct, by what [`Model::role`] says of each action.
     fn family(&self) -> Option<Family> {

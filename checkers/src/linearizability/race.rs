@@ -1,0 +1,99 @@
+//! Several engines on one problem, and which of them counts.
+//!
+//! The winner is the engine that needs the least *work* (configurations explored), not the one that
+//! happens to finish first: an engine that finishes waits until each other one has done as much work
+//! as it did. So the verdict and its proof are the same on one thread and on many, on a busy machine
+//! and on an idle one.
+
+use crate::verdict::Reason;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What an engine concludes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// A linearization: indices into the problem's operations.
+    Valid(Vec<u32>),
+    /// There is none.
+    Invalid,
+    /// A budget ran out.
+    GaveUp(Reason),
+}
+
+/// A search that can be run in slices.
+pub(crate) trait Engine: Send {
+    /// Goes on until `until_work` has been done (or a little more), or until it knows.
+    fn run(&mut self, until_work: u64) -> Option<Finding>;
+    /// Work done so far.
+    fn work(&self) -> u64;
+    /// Operations that its deepest attempt has placed.
+    fn placed(&self) -> usize;
+    /// Bytes that it holds.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// Work between two looks at the other engines.
+const SLICE: u64 = 1 << 14;
+
+/// Runs the engines, on as many threads as `threads` allows, and returns the finding of the one that
+/// decided with the least work; if none decided, the first one's reason to give up, or `None` when
+/// `work_max` ended it. `watch` is called between slices, for progress.
+pub(crate) fn race(
+    engines: &mut [Box<dyn Engine + '_>],
+    threads: usize,
+    work_max: u64,
+    watch: &(dyn Fn(&dyn Engine) + Sync),
+) -> Option<Finding> {
+    let decided_at = AtomicU64::new(work_max);
+    let mut findings: Vec<Option<Finding>> = engines.iter().map(|_| None).collect();
+    let run_slice = |engine: &mut Box<dyn Engine + '_>, finding: &mut Option<Finding>| {
+        let limit = (engine.work() + SLICE).min(decided_at.load(Ordering::SeqCst));
+        if finding.is_some() || engine.work() >= limit {
+            return false;
+        }
+        *finding = engine.run(limit);
+        if matches!(finding, Some(Finding::Valid(_) | Finding::Invalid)) {
+            decided_at.fetch_min(engine.work(), Ordering::SeqCst);
+        }
+        watch(engine.as_ref());
+        true
+    };
+    if threads > 1 && engines.len() > 1 {
+        // The first slice stays on this thread: most problems are decided within it.
+        if !run_first_slices(engines, &mut findings, &run_slice) {
+            std::thread::scope(|scope| {
+                for (engine, finding) in engines.iter_mut().zip(&mut findings) {
+                    scope.spawn(|| while run_slice(engine, finding) {});
+                }
+            });
+        }
+    } else {
+        loop {
+            let mut any = false;
+            for (engine, finding) in engines.iter_mut().zip(&mut findings) {
+                any |= run_slice(engine, finding);
+            }
+            if !any {
+                break;
+            }
+        }
+    }
+    let decided = (0..engines.len())
+        .filter(|&i| matches!(findings[i], Some(Finding::Valid(_) | Finding::Invalid)))
+        .min_by_key(|&i| (engines[i].work(), i));
+    match decided {
+        Some(winner) => findings[winner].take(),
+        None => findings.into_iter().flatten().next(),
+    }
+}
+
+/// One slice of each engine in turn; true if one of them decided and no other can beat it.
+fn run_first_slices<'e>(
+    engines: &mut [Box<dyn Engine + 'e>],
+    findings: &mut [Option<Finding>],
+    run_slice: &dyn Fn(&mut Box<dyn Engine + 'e>, &mut Option<Finding>) -> bool,
+) -> bool {
+    for (engine, finding) in engines.iter_mut().zip(findings.iter_mut()) {
+        run_slice(engine, finding);
+    }
+    findings.iter().any(|finding| matches!(finding, Some(Finding::Valid(_) | Finding::Invalid)))
+}

@@ -1,0 +1,448 @@
+//! Depth-first search for a linearization: Wing & Gong 1993, with Lowe's 2017 memory.
+//!
+//! Operations are placed one by one. The candidates at each point are those invoked before the first
+//! return among the operations that are not placed yet; a configuration (the set placed, the state)
+//! that was met before is not tried again. On valid histories depth-first search often walks
+//! straight to an answer where the breadth of all configurations (`jit`) is vast.
+//!
+//! - *Windowed sets.* The placed set is a prefix of the operations plus a few bits behind it, so a
+//!   remembered configuration costs as much as operations are concurrent, not as the history is long.
+//!   Its hash is kept up to date by one exclusive-or per step (Zobrist 1970); equality is exact.
+//! - *Eager pure operations*, *equal effects* and *crashed operations as multisets*: as in `jit`.
+//! - *Quiescent cuts* need no code here: when no operation is open the window is empty, and what is
+//!   remembered of that point is the set of states that it was reached in.
+
+use super::budget::Budget;
+use super::machine::{ActionId, Machine, StateId};
+use super::multiset::{MultisetId, Multisets};
+use super::problem::{Demand, Op, Problem, moments};
+use super::race::{Engine, Finding};
+use crate::model::Model;
+use hashbrown::HashTable;
+
+const NIL: u32 = u32::MAX;
+
+/// The search.
+pub(crate) struct Wgl<'p, M: Model> {
+    problem: &'p Problem<M::Action>,
+    ops: &'p [Op],
+    machine: Machine<'p, M>,
+    budget: Budget,
+
+    events: Events,
+    /// Bit per operation: placed.
+    placed: Vec<u64>,
+    placed_count: usize,
+    placed_most: usize,
+    /// Index of the first operation that returns and is not placed, or a lower bound of it.
+    first_open: usize,
+    zobrist: u64,
+    state: StateId,
+    used: MultisetId,
+    multisets: Multisets,
+    crashed: Vec<CrashedKind>,
+
+    frames: Vec<Frame>,
+    candidates: Vec<Candidate>,
+    /// Everything placed, in order, for undoing and for the answer.
+    trail: Vec<Placed>,
+    memory: Memory,
+    work: u64,
+}
+
+/// Crashed operations of one kind, in the order of their invocations.
+struct CrashedKind {
+    action: ActionId,
+    ops: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Candidate {
+    Op(u32),
+    /// Index into `crashed`.
+    Crashed(u32),
+}
+
+/// A node of the search tree that has candidates left.
+struct Frame {
+    /// Length of the trail at this node.
+    trail: usize,
+    state: StateId,
+    used: MultisetId,
+    /// One past the highest index placed.
+    high: u32,
+    first_candidate: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Placed {
+    Op(u32),
+    Crashed(u32),
+}
+
+impl<'p, M: Model> Wgl<'p, M> {
+    /// A search over `ops` (sorted by `inv`), all of which are demanded once.
+    pub(crate) fn new(
+        model: &'p M,
+        problem: &'p Problem<M::Action>,
+        ops: &'p [Op],
+        budget: Budget,
+    ) -> Wgl<'p, M> {
+        assert!(ops.iter().all(|op| op.demand == Demand::Once), "free operations are for jit");
+        let mut crashed: Vec<CrashedKind> = vec![];
+        for (i, op) in (0u32..).zip(ops).filter(|(_, op)| op.is_pending()) {
+            match crashed.iter_mut().find(|kind| kind.action == op.action) {
+                Some(kind) => kind.ops.push(i),
+                None => crashed.push(CrashedKind { action: op.action, ops: vec![i] }),
+            }
+        }
+        let mut wgl = Wgl {
+            problem,
+            ops,
+            machine: Machine::new(model, &problem.actions),
+            budget,
+            events: Events::new(ops),
+            placed: vec![0; ops.len().div_ceil(64)],
+            placed_count: 0,
+            placed_most: 0,
+            first_open: 0,
+            zobrist: 0,
+            state: Machine::<M>::INITIAL,
+            used: Multisets::EMPTY,
+            multisets: Multisets::new(),
+            crashed,
+            frames: vec![],
+            candidates: vec![],
+            trail: vec![],
+            memory: Memory::default(),
+            work: 0,
+        };
+        wgl.enter(0);
+        wgl
+    }
+
+    /// Arrives at a new node; `high` is one past the highest index placed. Places what is free to
+    /// place, and opens a frame with the candidates unless the configuration is known.
+    fn enter(&mut self, mut high: u32) {
+        high = self.place_pure(high);
+        self.placed_most = self.placed_most.max(self.placed_count);
+        let first_candidate = self.candidates.len();
+        let frame =
+            Frame { trail: self.trail.len(), state: self.state, used: self.used, high, first_candidate };
+        self.frames.push(frame);
+        if self.is_done() || !self.remember(high) {
+            return;
+        }
+        let mut at = self.events.first();
+        while let Some(op) = self.events.call(at) {
+            let action = self.ops[op as usize].action;
+            let earlier = self.candidates[first_candidate..].iter().position(|&candidate| {
+                matches!(candidate, Candidate::Op(other) if self.ops[other as usize].action == action)
+            });
+            match earlier.map(|i| first_candidate + i) {
+                None => self.candidates.push(Candidate::Op(op)),
+                Some(i) => {
+                    if let Candidate::Op(other) = self.candidates[i]
+                        && self.ops[op as usize].res < self.ops[other as usize].res
+                    {
+                        self.candidates[i] = Candidate::Op(op);
+                    }
+                }
+            }
+            at = self.events.next(at);
+        }
+        let until = self.ops[self.events.returning(at) as usize].res;
+        for (i, kind) in (0u32..).zip(&self.crashed) {
+            let used = self.multisets.count(self.used, kind.action) as usize;
+            if kind.ops.get(used).is_some_and(|&op| self.ops[op as usize].inv <= until) {
+                self.candidates.push(Candidate::Crashed(i));
+            }
+        }
+        // Taken from the back: earlier calls first, crashed ones last.
+        self.candidates[first_candidate..].reverse();
+    }
+
+    /// Places every pure operation that is possible now, for as long as there are any.
+    fn place_pure(&mut self, mut high: u32) -> u32 {
+        let mut at = self.events.first();
+        while let Some(op) = self.events.call(at) {
+            let action = self.ops[op as usize].action;
+            if self.problem.pure[action as usize] && self.machine.step(self.state, action).is_some() {
+                self.place(op);
+                high = high.max(op + 1);
+                // Removed entries keep their links: its own return may have been the next event.
+                at = self.events.next(at);
+                if at == self.events.return_of[op as usize] {
+                    at = self.events.next(at);
+                }
+            } else {
+                at = self.events.next(at);
+            }
+        }
+        high
+    }
+
+    fn place(&mut self, op: u32) {
+        self.events.remove(op);
+        self.placed[op as usize / 64] |= 1 << (op % 64);
+        self.placed_count += 1;
+        self.zobrist ^= zobrist(op);
+        self.trail.push(Placed::Op(op));
+    }
+
+    fn undo_to(&mut self, length: usize) {
+        while self.trail.len() > length {
+            if let Some(Placed::Op(op)) = self.trail.pop() {
+                self.events.restore(op);
+                self.placed[op as usize / 64] &= !(1 << (op % 64));
+                self.placed_count -= 1;
+                self.zobrist ^= zobrist(op);
+                self.first_open = self.first_open.min(op as usize);
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// True if the configuration is new.
+    fn remember(&mut self, high: u32) -> bool {
+        while self.first_open < self.ops.len()
+            && (self.ops[self.first_open].is_pending() || self.has_placed(self.first_open))
+        {
+            self.first_open += 1;
+        }
+        let low = self.first_open;
+        let words = (low / 64)..(high as usize).div_ceil(64).max(low / 64);
+        let window = &self.placed[words];
+        self.memory.insert(self.zobrist, low as u32, self.state, self.used, window)
+    }
+
+    fn has_placed(&self, op: usize) -> bool {
+        self.placed[op / 64] >> (op % 64) & 1 == 1
+    }
+
+    fn finish(&mut self) -> Vec<u32> {
+        let mut next_crashed = vec![0usize; self.crashed.len()];
+        let mut order = Vec::with_capacity(self.trail.len());
+        for placed in &self.trail {
+            order.push(match *placed {
+                Placed::Op(op) => op,
+                Placed::Crashed(kind) => {
+                    let kind = kind as usize;
+                    next_crashed[kind] += 1;
+                    self.crashed[kind].ops[next_crashed[kind] - 1]
+                }
+            });
+        }
+        order
+    }
+}
+
+impl<M: Model> Engine for Wgl<'_, M> {
+    fn run(&mut self, until_work: u64) -> Option<Finding> {
+        if self.is_done() {
+            return Some(Finding::Valid(self.finish()));
+        }
+        while self.work < until_work {
+            let Some(frame) = self.frames.last() else { return Some(Finding::Invalid) };
+            let (trail, state, used, high) = (frame.trail, frame.state, frame.used, frame.high);
+            if self.candidates.len() == frame.first_candidate {
+                self.frames.pop();
+                if let Some(before) = self.frames.last() {
+                    (self.state, self.used) = (before.state, before.used);
+                    self.undo_to(before.trail);
+                }
+                continue;
+            }
+            self.undo_to(trail);
+            (self.state, self.used) = (state, used);
+            self.work += 1;
+            let candidate = self.candidates.pop().expect("the frame has one");
+            match candidate {
+                Candidate::Op(op) => {
+                    let Some(next) = self.machine.step(state, self.ops[op as usize].action) else { continue };
+                    self.place(op);
+                    self.state = next;
+                    self.enter(high.max(op + 1));
+                }
+                Candidate::Crashed(kind) => {
+                    let action = self.crashed[kind as usize].action;
+                    let Some(next) = self.machine.step(state, action) else { continue };
+                    if next == state {
+                        continue;
+                    }
+                    self.used = self.multisets.add(used, action);
+                    self.trail.push(Placed::Crashed(kind));
+                    self.state = next;
+                    self.enter(high);
+                }
+            }
+            if self.is_done() {
+                return Some(Finding::Valid(self.finish()));
+            }
+        }
+        self.budget.exceeded(self.heap_bytes()).map(Finding::GaveUp)
+    }
+
+    fn work(&self) -> u64 {
+        self.work
+    }
+
+    fn placed(&self) -> usize {
+        self.placed_most
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.machine.heap_bytes()
+            + self.multisets.heap_bytes()
+            + self.memory.heap_bytes()
+            + self.frames.capacity() * size_of::<Frame>()
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + self.trail.capacity() * size_of::<Placed>()
+            + self.events.heap_bytes()
+            + self.placed.capacity() * 8
+    }
+}
+
+/// Calls and returns of the operations that are not placed, in order, as a doubly linked list in
+/// which removed entries can be put back in reverse order (Knuth's dancing links).
+struct Events {
+    next: Vec<u32>,
+    before: Vec<u32>,
+    /// Operation of each event; returns have the highest bit set. Entry 0 is the head.
+    what: Vec<u32>,
+    call_of: Vec<u32>,
+    return_of: Vec<u32>,
+}
+
+const RETURN: u32 = 1 << 31;
+
+impl Events {
+    /// Operations that never return have no events.
+    fn new(ops: &[Op]) -> Events {
+        let mut events = Events {
+            next: vec![],
+            before: vec![],
+            what: vec![NIL],
+            call_of: vec![NIL; ops.len()],
+            return_of: vec![NIL; ops.len()],
+        };
+        for moment in moments(ops) {
+            let op = moment.op();
+            if ops[op].is_pending() {
+                continue;
+            }
+            let at = events.what.len() as u32;
+            if moment.is_return() {
+                events.return_of[op] = at;
+                events.what.push(op as u32 | RETURN);
+            } else {
+                events.call_of[op] = at;
+                events.what.push(op as u32);
+            }
+        }
+        let count = events.what.len() as u32;
+        events.next = (1..=count).collect();
+        events.before = (0..count).map(|at| at.saturating_sub(1)).collect();
+        *events.next.last_mut().expect("the head is there") = NIL;
+        events
+    }
+
+    fn first(&self) -> u32 {
+        self.next[0]
+    }
+
+    fn next(&self, at: u32) -> u32 {
+        self.next[at as usize]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next[0] == NIL
+    }
+
+    /// The operation called at `at`; `None` at a return or the end.
+    fn call(&self, at: u32) -> Option<u32> {
+        let what = *self.what.get(at as usize)?;
+        (what & RETURN == 0).then_some(what)
+    }
+
+    /// The operation that returns at `at`.
+    fn returning(&self, at: u32) -> u32 {
+        self.what[at as usize] & !RETURN
+    }
+
+    fn remove(&mut self, op: u32) {
+        for at in [self.call_of[op as usize], self.return_of[op as usize]] {
+            let (before, next) = (self.before[at as usize], self.next[at as usize]);
+            self.next[before as usize] = next;
+            if next != NIL {
+                self.before[next as usize] = before;
+            }
+        }
+    }
+
+    fn restore(&mut self, op: u32) {
+        for at in [self.return_of[op as usize], self.call_of[op as usize]] {
+            let (before, next) = (self.before[at as usize], self.next[at as usize]);
+            self.next[before as usize] = at;
+            if next != NIL {
+                self.before[next as usize] = at;
+            }
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        4 * (self.next.len()
+            + self.before.len()
+            + self.what.len()
+            + self.call_of.len()
+            + self.return_of.len())
+    }
+}
+
+/// Configurations met before.
+#[derive(Default)]
+struct Memory {
+    /// Each entry: (low, state), (used, words), then the window's words.
+    words: Vec<u64>,
+    index: HashTable<usize>,
+}
+
+impl Memory {
+    /// True if it was not there. `window` starts at the word that holds bit `low`.
+    fn insert(&mut self, placed: u64, low: u32, state: StateId, used: MultisetId, window: &[u64]) -> bool {
+        let head = [u64::from(low) << 32 | u64::from(state), u64::from(used) << 32 | window.len() as u64];
+        let hash = mix(placed ^ mix(head[0] ^ mix(head[1])));
+        let words = &self.words;
+        let same = |&at: &usize| words[at..at + 2] == head && words[at + 2..at + 2 + window.len()] == *window;
+        if self.index.find(hash, same).is_some() {
+            return false;
+        }
+        let at = self.words.len();
+        self.words.extend(head);
+        // The hash is kept beside the entry: the table asks for it when it grows.
+        self.words.extend(window);
+        self.words.push(hash);
+        let words = &self.words;
+        self.index.insert_unique(hash, at, |&at| words[at + 2 + (words[at + 1] as u32) as usize]);
+        true
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.words.capacity() * 8 + self.index.capacity() * 9
+    }
+}
+
+fn zobrist(op: u32) -> u64 {
+    mix(u64::from(op) + 1)
+}
+
+/// SplitMix64's finalizer.
+fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}

@@ -1,0 +1,248 @@
+//! From "there is no linearization" to the few operations that show it.
+//!
+//! The history is weakened as long as it stays impossible: operations that ended before some moment
+//! count only as "may have happened, in any order and any number of times", then operations after it
+//! are, one by one, let off the demand that they take effect. What cannot be let off is the core. A
+//! weaker history that is impossible proves that the recorded one is; see
+//! [`crate::verdict::Witness`] for the exact claim, which `validate` re-checks.
+
+use super::PartReads;
+use super::budget::Budget;
+use super::explain;
+use super::jit::{Jit, words_needed};
+use super::machine::ActionId;
+use super::problem::{Demand, Op, Problem};
+use super::race::{Engine, Finding};
+use crate::history::{History, NEVER, OpId};
+use crate::model::Model;
+use crate::verdict::Witness;
+
+/// States that operations before the core may have led to; if they can lead to more, the core
+/// reaches back to the history's beginning.
+const START_STATES_MAX: usize = 256;
+/// Work that one weakened history may take before it counts as "not shown impossible".
+const TEST_WORK_MAX: u64 = 1 << 20;
+/// Work in all, and the share of the remaining time, after which the core is left as it is.
+const WORK_MAX: u64 = 1 << 25;
+const SHARE_OF_TIME: f64 = 0.5;
+const SECONDS_MAX: f64 = 10.0;
+
+/// Finds the witness of a part that an engine has found impossible.
+pub(crate) fn find<M: Model>(
+    history: &History,
+    model: &M,
+    part: &PartReads<M::Action>,
+    budget: &Budget,
+) -> Witness {
+    let problem = Problem::new(model, &part.reads);
+    let budget = budget.with_share_of_time(SHARE_OF_TIME, SECONDS_MAX);
+    let mut search = Search { model, problem: &problem, budget, work: 0, ran_out: false };
+    let (core, failed, states) = search.core();
+    let id = |op: &Op| -> OpId { op.id };
+    let mut witness = Witness {
+        key: part.key,
+        core: core.iter().map(id).collect(),
+        failed: failed.id,
+        values: None,
+        states_seen: states.iter().map(|state| model.show_state(state, history.values())).collect(),
+        minimal: !search.ran_out,
+        sentences: vec![],
+    };
+    witness.states_seen.sort_unstable();
+    witness.states_seen.dedup();
+    witness.sentences = explain::general(history, &witness);
+    witness
+}
+
+struct Search<'s, M: Model> {
+    model: &'s M,
+    problem: &'s Problem<M::Action>,
+    budget: Budget,
+    work: u64,
+    ran_out: bool,
+}
+
+/// A weakened history: operations, and the actions that may have led to the state before them.
+#[derive(Clone)]
+struct Weakened {
+    ops: Vec<Op>,
+    before: Vec<ActionId>,
+}
+
+impl<M: Model> Search<'_, M> {
+    /// The core in the order of invocations, the operation of it that cannot be placed, and the
+    /// states that it could have found.
+    fn core(&mut self) -> (Vec<Op>, Op, Vec<M::State>) {
+        let all = Weakened { ops: self.problem.ops.clone(), before: vec![] };
+        let budget = self.budget.clone();
+        let Some(Some(failed)) = self.run(&all, u64::MAX, &budget) else {
+            // Found impossible by depth-first search, and too broad for the set of configurations.
+            self.ran_out = true;
+            let last =
+                *all.ops.iter().filter(|op| !op.is_pending()).max_by_key(|op| op.res).expect("it is invalid");
+            return (all.ops, last, vec![]);
+        };
+        let all = self.cut_after(&all, failed);
+        let mut weakened = self.window(&all, failed);
+        self.let_off(&mut weakened);
+        let core: Vec<Op> = weakened.ops.iter().filter(|op| op.demand == Demand::Once).copied().collect();
+        // The weakened history may fail at another return than the full one.
+        let failed = match self.run(&weakened, u64::MAX, &budget) {
+            Some(Some(op)) => op,
+            _ => failed,
+        };
+        let states = self.states_for(&weakened, failed, &budget);
+        (core, failed, states)
+    }
+
+    /// The history up to the return of `failed`; what is open then never returns.
+    fn cut_after(&self, all: &Weakened, failed: Op) -> Weakened {
+        let mut ops = vec![];
+        for op in all.ops.iter().filter(|op| op.inv <= failed.res) {
+            let still_open = op.res > failed.res;
+            if !(still_open && self.problem.pure[op.action as usize]) {
+                ops.push(Op { res: if still_open { NEVER } else { op.res }, ..*op });
+            }
+        }
+        Weakened { ops, before: vec![] }
+    }
+
+    /// The shortest run of operations before the failure that is impossible after anything that the
+    /// others can have led to.
+    fn window(&mut self, all: &Weakened, failed: Op) -> Weakened {
+        let mut returns: Vec<u32> = all.ops.iter().filter(|op| !op.is_pending()).map(|op| op.res).collect();
+        returns.sort_unstable();
+        debug_assert_eq!(returns.last(), Some(&failed.res));
+        let pure = &self.problem.pure;
+        let weakened = |count: usize| weakened_before(all, returns[returns.len() - count], pure);
+        let (mut possible, mut impossible) = (0, 1);
+        while impossible < returns.len() && !self.is_impossible_at(&weakened(impossible)) {
+            possible = impossible;
+            impossible *= 2;
+        }
+        if impossible >= returns.len() {
+            let whole = weakened(returns.len());
+            if !self.is_impossible_at(&whole) {
+                return all.clone();
+            }
+            impossible = returns.len();
+        }
+        while impossible - possible > 1 {
+            let middle = possible + (impossible - possible) / 2;
+            if self.is_impossible_at(&weakened(middle)) {
+                impossible = middle;
+            } else {
+                possible = middle;
+            }
+        }
+        weakened(impossible)
+    }
+
+    /// Lets operations off, large groups first, while the rest stays impossible. Demanding less never
+    /// makes a possible history impossible, so one pass over single operations leaves a minimal core.
+    fn let_off(&mut self, weakened: &mut Weakened) {
+        let mut size = weakened.ops.len().div_ceil(2).max(1);
+        loop {
+            let mut start = 0;
+            while start < weakened.ops.len() {
+                let group: Vec<usize> = (start..weakened.ops.len())
+                    .filter(|&i| weakened.ops[i].demand == Demand::Once)
+                    .take(size)
+                    .collect();
+                let Some(&last) = group.last() else { break };
+                let mut weaker = weakened.clone();
+                for &i in &group {
+                    weaker.ops[i].demand = Demand::Free;
+                }
+                if self.is_impossible_at(&weaker) {
+                    *weakened = weaker;
+                }
+                start = last + 1;
+                if self.ran_out {
+                    return;
+                }
+            }
+            if size == 1 {
+                return;
+            }
+            size = size.div_ceil(2);
+        }
+    }
+
+    fn is_impossible_at(&mut self, weakened: &Weakened) -> bool {
+        if self.work > WORK_MAX || self.budget.exceeded(0).is_some() {
+            self.ran_out = true;
+            return false;
+        }
+        let budget = self.budget.clone();
+        matches!(self.run(weakened, TEST_WORK_MAX, &budget), Some(Some(_)))
+    }
+
+    /// `Some(Some(op))`: impossible, and `op` is the one whose return shows it; `Some(None)`:
+    /// possible; `None`: not decided.
+    fn run(&mut self, weakened: &Weakened, work_max: u64, budget: &Budget) -> Option<Option<Op>> {
+        let (model, problem, ops) = (self.model, self.problem, weakened.ops.as_slice());
+        macro_rules! run {
+            ($words:literal) => {{
+                let mut jit = Jit::<M, $words>::new(model, problem, ops, budget.clone()).exact();
+                if !weakened.before.is_empty() {
+                    jit = jit.starting_after(&weakened.before, START_STATES_MAX)?;
+                }
+                let finding = drive(&mut jit, work_max);
+                self.work += jit.work();
+                match finding? {
+                    Finding::Invalid => Some(Some(ops[jit.failed_op()])),
+                    Finding::Valid(_) => Some(None),
+                    Finding::GaveUp(_) => None,
+                }
+            }};
+        }
+        match words_needed(ops, &problem.pure)? {
+            1 => run!(1),
+            2..=4 => run!(4),
+            _ => run!(64),
+        }
+    }
+
+    /// The states that the object could have been in while `failed` was open, were it not for it.
+    fn states_for(&self, weakened: &Weakened, failed: Op, budget: &Budget) -> Vec<M::State> {
+        let ops: Vec<Op> = weakened.ops.iter().filter(|op| op.id != failed.id).copied().collect();
+        let (model, problem, probe) = (self.model, self.problem, (failed.inv, failed.res));
+        macro_rules! states {
+            ($words:literal) => {{
+                let mut jit = Some(Jit::<M, $words>::new(model, problem, &ops, budget.clone()).exact());
+                if !weakened.before.is_empty() {
+                    jit = jit.and_then(|jit| jit.starting_after(&weakened.before, START_STATES_MAX));
+                }
+                jit.and_then(|jit| jit.states_within(probe).ok())
+            }};
+        }
+        let states = match words_needed(&ops, &problem.pure) {
+            Some(1) => states!(1),
+            Some(2..=4) => states!(4),
+            Some(_) => states!(64),
+            None => None,
+        };
+        states.unwrap_or_default()
+    }
+}
+
+/// Operations that returned before `from` may have led anywhere they can lead.
+fn weakened_before(all: &Weakened, from: u32, pure: &[bool]) -> Weakened {
+    let mut before: Vec<ActionId> = all.ops.iter().filter(|op| op.inv < from).map(|op| op.action).collect();
+    before.sort_unstable();
+    before.dedup();
+    before.retain(|&action| !pure[action as usize]);
+    let ops = all.ops.iter().filter(|op| op.res >= from).copied().collect();
+    Weakened { ops, before }
+}
+
+fn drive(engine: &mut dyn Engine, work_max: u64) -> Option<Finding> {
+    const SLICE: u64 = 1 << 14;
+    while engine.work() < work_max {
+        if let Some(finding) = engine.run((engine.work() + SLICE).min(work_max)) {
+            return Some(finding);
+        }
+    }
+    None
+}
