@@ -209,6 +209,7 @@ impl History {
         c.process.capacity() * row
             + c.key.capacity() * size_of::<Option<Value>>()
             + self.others.capacity() * size_of::<OtherEvent>()
+            + self.errors.capacity() * size_of::<(OpId, Value)>()
             + self.values.heap_bytes()
     }
 }

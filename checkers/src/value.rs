@@ -259,6 +259,16 @@ impl Values {
         out
     }
 
+    /// Number of distinct values that live in the arena.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// True if no value needed the arena.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// Bytes the arena holds, for memory budgets.
     pub fn heap_bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>()

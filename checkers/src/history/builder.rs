@@ -206,6 +206,18 @@ impl HistoryBuilder {
     /// Bytes held so far.
     pub fn heap_bytes(&self) -> usize {
         self.history.heap_bytes()
+            + self.open.capacity() * (size_of::<(i64, Slot)>() + 1)
+            + self.open_low.capacity() * size_of::<Slot>()
+    }
+
+    /// Number of distinct values that live in the arena.
+    pub fn distinct_values(&self) -> usize {
+        self.history.values.len()
+    }
+
+    /// Adds a sentence to [`History::notes`].
+    pub fn note(&mut self, note: String) {
+        self.history.notes.push(note);
     }
 
     /// Adds the next event. An error leaves the builder as it was.
