@@ -1,0 +1,722 @@
+//! Jepsen, Knossos and Elle histories: extensible data notation, a vector, list or stream of maps.
+//!
+//! Read beyond the plain notation: tagged literals (`#jepsen.history.Op{…}`, `#object[…]`) stand for
+//! their inner form, `#_` discards the next form, commas are blanks, and what Clojure prints inside
+//! `#object[…]` (hexadecimal numbers) is accepted. Characters become strings of one character,
+//! symbolic values (`##Inf`) symbols, lists and vectors are the same. Not read: metadata, regular
+//! expressions, reader evaluation, auto-resolved maps. Repeated keys: the last one counts.
+//!
+//! The parser keeps its own stack, so depth costs memory, which [`Limits::depth`] bounds.
+//!
+//! Source: <https://github.com/edn-format/edn>; Clojure's `EdnReader` where that is silent.
+//!
+//! [`Limits::depth`]: super::Limits::depth
+
+use super::error::LimitReached;
+use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, kind_named, without_type};
+use crate::history::HistoryBuilder;
+use crate::value::{Value, Values};
+
+/// The parser's state between events.
+pub(super) struct Edn {
+    top: Top,
+    /// The bytes at hand begin inside a comment.
+    in_comment: bool,
+    forms: Forms,
+}
+
+/// What surrounds the next event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Top {
+    /// Nothing was read yet.
+    Start,
+    /// Maps follow one another.
+    Stream,
+    /// Maps inside a vector or list, up to this byte.
+    Inside(u8),
+    /// The vector or list has ended.
+    Done,
+}
+
+impl Edn {
+    pub(super) fn new(depth: usize) -> Edn {
+        Edn { top: Top::Start, in_comment: false, forms: Forms::new(depth) }
+    }
+}
+
+const EVENT: &str = "a map that describes an event, as in {:process 0, :type :invoke, :f :read, :value nil}";
+
+impl Syntax for Edn {
+    fn next(&mut self, bytes: &[u8], eof: bool, builder: &mut HistoryBuilder) -> Result<Step, Stop> {
+        let mut cursor = Cursor::new(bytes, eof);
+        if self.in_comment {
+            let Some(newline) = memchr::memchr(b'\n', bytes) else {
+                return if bytes.is_empty() { self.at_end(&cursor) } else { Ok(Step::Skip(bytes.len())) };
+            };
+            self.in_comment = false;
+            cursor.pos = newline + 1;
+        }
+        loop {
+            skip_blanks(&mut cursor);
+            let Some(&byte) = bytes.get(cursor.pos) else {
+                return if cursor.pos == 0 { self.at_end(&cursor) } else { Ok(Step::Skip(cursor.pos)) };
+            };
+            let start = cursor.pos;
+            match byte {
+                b'{' if self.top != Top::Done => {
+                    let draft = self.forms.event(&mut cursor, builder)?;
+                    if self.top == Top::Start {
+                        self.top = Top::Stream;
+                    }
+                    return Ok(Step::Event { start, end: cursor.pos, draft });
+                }
+                b';' => match memchr::memchr(b'\n', &bytes[start..]) {
+                    Some(newline) => cursor.pos += newline + 1,
+                    None => {
+                        self.in_comment = true;
+                        return Ok(Step::Skip(bytes.len()));
+                    }
+                },
+                b'#' if bytes.get(start + 1) == Some(&b'_') => {
+                    cursor.pos += 2;
+                    self.forms.form(&mut cursor, builder.values(), false)?;
+                    return Ok(Step::Skip(cursor.pos));
+                }
+                b'#' if self.top != Top::Done => skip_tag(&mut cursor)?,
+                b'[' | b'(' if self.top == Top::Start => {
+                    self.top = Top::Inside(closing(byte));
+                    return Ok(Step::Skip(start + 1));
+                }
+                _ if self.top == Top::Inside(byte) => {
+                    self.top = Top::Done;
+                    return Ok(Step::Skip(start + 1));
+                }
+                _ => {
+                    return Err(cursor.wrong_byte(match self.top {
+                        Top::Done => "nothing after the end of the history",
+                        _ => EVENT,
+                    }));
+                }
+            }
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.forms.stack.capacity() * size_of::<Value>() + self.forms.text.capacity()
+    }
+}
+
+impl Edn {
+    fn at_end(&self, cursor: &Cursor<'_>) -> Result<Step, Stop> {
+        match self.top {
+            _ if !cursor.eof => Err(Stop::More),
+            Top::Inside(b']') => Err(cursor.ended("`]` at the end of the history")),
+            Top::Inside(_) => Err(cursor.ended("`)` at the end of the history")),
+            _ => Ok(Step::End),
+        }
+    }
+}
+
+/// Parses forms; its stacks are kept from one event to the next.
+struct Forms {
+    depth: usize,
+    frames: Vec<Frame>,
+    stack: Vec<Value>,
+    text: String,
+}
+
+/// A form that is not complete.
+#[derive(Clone, Copy)]
+struct Frame {
+    kind: FrameKind,
+    /// Its first member in the stack.
+    first: usize,
+    /// Its first byte.
+    start: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FrameKind {
+    /// `(…)` or `[…]`.
+    List(u8),
+    Map,
+    Set,
+    /// `#_` and the form that it discards.
+    Discard,
+    /// A tag and the form that it stands before.
+    Tagged,
+}
+
+impl Forms {
+    fn new(depth: usize) -> Forms {
+        Forms { depth, frames: Vec::new(), stack: Vec::new(), text: String::new() }
+    }
+
+    /// The event whose `{` is at the cursor.
+    fn event(&mut self, cursor: &mut Cursor<'_>, builder: &mut HistoryBuilder) -> Result<Draft, Stop> {
+        let start = cursor.pos;
+        let mut draft = Draft::default();
+        cursor.pos += 1;
+        loop {
+            match self.skip_to_form(cursor, "`}` or a key")? {
+                b'}' => break,
+                b':' => {
+                    let key = cursor.pos;
+                    let name = token(cursor)?;
+                    if name.len() == 1 {
+                        return Err(cursor.wrong(key, key + 1, "a keyword with a name"));
+                    }
+                    let field = Field::named(&name[1..]);
+                    self.field(field, &mut draft, cursor, builder)?;
+                }
+                _ => {
+                    let key = self.form(cursor, builder.values(), true)?;
+                    let field = builder.values().text(key).and_then(|name| Field::named(name.as_bytes()));
+                    self.field(field, &mut draft, cursor, builder)?;
+                }
+            }
+        }
+        cursor.pos += 1;
+        if draft.kind.is_none() {
+            return Err(without_type(cursor, start, cursor.pos, ":type"));
+        }
+        Ok(draft)
+    }
+
+    /// Reads the value of one field of an event.
+    #[inline]
+    fn field(
+        &mut self,
+        field: Option<Field>,
+        draft: &mut Draft,
+        cursor: &mut Cursor<'_>,
+        builder: &mut HistoryBuilder,
+    ) -> Result<(), Stop> {
+        let byte = self.skip_to_form(cursor, "a value for this key")?;
+        let start = cursor.pos;
+        let Some(field) = field else {
+            self.form(cursor, builder.values(), false)?;
+            return Ok(());
+        };
+        match byte {
+            b'0'..=b'9' | b'-' => {
+                if let Some((int, end)) = cursor.small_int()
+                    && is_delimiter(cursor.bytes[end])
+                {
+                    cursor.pos = end;
+                    return draft
+                        .set_int(field, int, builder.values())
+                        .map_err(|expected| SetError::Expected(expected).at(cursor, start));
+                }
+            }
+            b':' if field == Field::Type => {
+                let name = token(cursor)?;
+                draft.kind = kind_named(&name[1..]);
+                return match draft.kind {
+                    Some(_) => Ok(()),
+                    None => Err(cursor.wrong(start, cursor.pos, "one of :invoke, :ok, :fail, :info")),
+                };
+            }
+            b':' if field == Field::F => {
+                let len = token(cursor)?.len();
+                let name = utf8(cursor, start + 1, len - 1)?;
+                if !name.is_empty() {
+                    let f = builder.function(name);
+                    draft.f = Some(f.map_err(|error| Stop::Pairing { at: start, error })?);
+                    return Ok(());
+                }
+                cursor.pos = start;
+            }
+            _ => {}
+        }
+        let value = self.form(cursor, builder.values(), true)?;
+        draft.set(field, value, builder).map_err(|error| error.at(cursor, start))
+    }
+
+    /// Skips blanks, comments and discarded forms; returns the byte that follows.
+    #[inline]
+    fn skip_to_form(&mut self, cursor: &mut Cursor<'_>, expected: &'static str) -> Result<u8, Stop> {
+        loop {
+            skip_blanks(cursor);
+            match cursor.need(expected)? {
+                b';' => skip_comment(cursor)?,
+                b'#' if cursor.bytes.get(cursor.pos + 1) == Some(&b'_') => {
+                    cursor.pos += 2;
+                    self.form(cursor, &mut Values::new(), false)?;
+                }
+                byte => return Ok(byte),
+            }
+        }
+    }
+
+    /// The form after the cursor. Without `keep` it is only checked, and the result is nil.
+    fn form(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+        self.frames.clear();
+        self.stack.clear();
+        let mut discards = 0_usize;
+        loop {
+            skip_blanks(cursor);
+            let keeping = keep && discards == 0;
+            let start = cursor.pos;
+            let byte = cursor.need(match self.frames.last().map(|frame| frame.kind) {
+                None => "a value",
+                Some(FrameKind::List(b']')) => "a value or `]`",
+                Some(FrameKind::List(_)) => "a value or `)`",
+                Some(FrameKind::Map | FrameKind::Set) => "a value or `}`",
+                Some(FrameKind::Discard) => "the form that `#_` discards",
+                Some(FrameKind::Tagged) => "the form that the tag is for",
+            })?;
+            let opened = match byte {
+                b';' => {
+                    skip_comment(cursor)?;
+                    continue;
+                }
+                b'[' | b'(' => Some((FrameKind::List(closing(byte)), 1)),
+                b'{' => Some((FrameKind::Map, 1)),
+                b'#' => match cursor.bytes.get(start + 1) {
+                    None => return Err(cursor.ended("a set, a tag or `_` after `#`")),
+                    Some(b'_') => Some((FrameKind::Discard, 2)),
+                    Some(b'{') => Some((FrameKind::Set, 2)),
+                    Some(b'#') => None,
+                    Some(_) => {
+                        skip_tag(cursor)?;
+                        Some((FrameKind::Tagged, 0))
+                    }
+                },
+                _ => None,
+            };
+            if let Some((kind, len)) = opened {
+                if self.frames.len() >= self.depth {
+                    return Err(Stop::Limit { at: start, limit: LimitReached::Depth(self.depth) });
+                }
+                discards += usize::from(kind == FrameKind::Discard);
+                self.frames.push(Frame { kind, first: self.stack.len(), start });
+                cursor.pos += len;
+                continue;
+            }
+            let mut value = match byte {
+                b']' | b')' | b'}' => self.close(cursor, values, keeping, byte)?,
+                _ => self.atom(cursor, values, keeping, byte)?,
+            };
+            // The form is complete, and with it the tags and discards that wait for it.
+            loop {
+                match self.frames.last().map(|frame| frame.kind) {
+                    None => return Ok(value),
+                    Some(FrameKind::Tagged) => {
+                        self.frames.pop();
+                    }
+                    Some(FrameKind::Discard) => {
+                        self.frames.pop();
+                        discards -= 1;
+                        break;
+                    }
+                    Some(_) => {
+                        if keep && discards == 0 {
+                            self.stack.push(value);
+                        } else {
+                            // Only the number of members matters: a map must have an even one.
+                            value = Value::NIL;
+                            self.stack.push(value);
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the innermost collection with `byte`.
+    fn close(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        values: &mut Values,
+        keep: bool,
+        byte: u8,
+    ) -> Result<Value, Stop> {
+        let frame = match self.frames.last() {
+            Some(frame) => *frame,
+            None => return Err(cursor.wrong_byte("a value")),
+        };
+        let expected = match frame.kind {
+            FrameKind::List(close) => close,
+            FrameKind::Map | FrameKind::Set => b'}',
+            FrameKind::Discard => return Err(cursor.wrong_byte("the form that `#_` discards")),
+            FrameKind::Tagged => return Err(cursor.wrong_byte("the form that the tag is for")),
+        };
+        if byte != expected {
+            return Err(cursor.wrong_byte(match expected {
+                b']' => "a value or `]`",
+                b')' => "a value or `)`",
+                _ => "a value or `}`",
+            }));
+        }
+        cursor.pos += 1;
+        self.frames.pop();
+        let members = &self.stack[frame.first..];
+        if frame.kind == FrameKind::Map && members.len() % 2 == 1 {
+            return Err(cursor.wrong(frame.start, cursor.pos, "a map with a value for each key"));
+        }
+        let value = match frame.kind {
+            _ if !keep => Value::NIL,
+            FrameKind::Map => {
+                let pairs: Vec<(Value, Value)> = members.chunks_exact(2).map(|kv| (kv[0], kv[1])).collect();
+                values.map(&pairs)
+            }
+            FrameKind::Set => values.set(members),
+            _ => values.list(members),
+        };
+        self.stack.truncate(frame.first);
+        Ok(value)
+    }
+
+    /// A form without members.
+    #[inline]
+    fn atom(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        values: &mut Values,
+        keep: bool,
+        byte: u8,
+    ) -> Result<Value, Stop> {
+        let start = cursor.pos;
+        match byte {
+            b'"' => self.string(cursor, values, keep),
+            b'\\' => character(cursor, values, keep),
+            b'0'..=b'9' | b'-' | b'+' => {
+                if let Some((int, end)) = cursor.small_int()
+                    && is_delimiter(cursor.bytes[end])
+                {
+                    cursor.pos = end;
+                    return Ok(Value::small_int(int).unwrap_or_else(|| values.int(int)));
+                }
+                let text = token(cursor)?;
+                let signed = usize::from(matches!(byte, b'-' | b'+'));
+                if !text.get(signed).is_some_and(u8::is_ascii_digit) {
+                    return symbol(cursor, values, keep, start, text.len());
+                }
+                match number_text(text) {
+                    Some(_) if !keep => Ok(Value::NIL),
+                    Some(Number::Int(int)) => Ok(values.int(int)),
+                    Some(Number::Text(text)) => Ok(values.number(text)),
+                    None => Err(cursor.wrong(start, cursor.pos, "a number")),
+                }
+            }
+            b':' => {
+                let len = token(cursor)?.len();
+                let name = utf8(cursor, start + 1, len - 1)?;
+                match name {
+                    "" => Err(cursor.wrong(start, start + 1, "a keyword with a name")),
+                    _ if !keep => Ok(Value::NIL),
+                    _ => Ok(values.keyword(name)),
+                }
+            }
+            b'^' | b'@' | b'`' | b'~' | b'\'' | 0..0x20 | 0x7f => Err(cursor.wrong_byte("a value")),
+            _ => {
+                let name = token(cursor)?;
+                if name == b"##" {
+                    return Err(cursor.wrong(start, start + 2, "a symbolic value, as in ##Inf"));
+                }
+                symbol(cursor, values, keep, start, name.len())
+            }
+        }
+    }
+
+    fn string(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+        let open = cursor.pos;
+        let mut from = open + 1;
+        self.text.clear();
+        loop {
+            let rest = &cursor.bytes[from..];
+            let Some(len) = memchr::memchr2(b'"', b'\\', rest) else {
+                return Err(cursor.ended("`\"` at the end of the string"));
+            };
+            let piece = utf8(cursor, from, len)?;
+            cursor.pos = from + len;
+            if rest[len] == b'"' {
+                cursor.pos += 1;
+                return Ok(match keep {
+                    false => Value::NIL,
+                    true if self.text.is_empty() => values.str(piece),
+                    true => {
+                        self.text.push_str(piece);
+                        values.str(&self.text)
+                    }
+                });
+            }
+            self.text.push_str(piece);
+            self.text.push(escaped_char(cursor)?);
+            from = cursor.pos;
+        }
+    }
+}
+
+/// The escape sequence in a string whose backslash is at the cursor.
+fn escaped_char(cursor: &mut Cursor<'_>) -> Result<char, Stop> {
+    let start = cursor.pos;
+    cursor.pos += 1;
+    let c = match cursor.need("an escape sequence")? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'n' => '\n',
+        b't' => '\t',
+        b'r' => '\r',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'u' => {
+            let Some(digits) = cursor.bytes.get(start + 2..start + 6) else {
+                return Err(cursor.ended("four hexadecimal digits"));
+            };
+            let Some(c) = hex(digits).and_then(char::from_u32) else {
+                return Err(cursor.wrong(start, start + 6, "a character as four hexadecimal digits"));
+            };
+            cursor.pos += 4;
+            c
+        }
+        _ => {
+            return Err(cursor.wrong(
+                start,
+                start + 2,
+                "one of \\\", \\\\, \\n, \\t, \\r, \\b, \\f, \\uNNNN",
+            ));
+        }
+    };
+    cursor.pos += 1;
+    Ok(c)
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// The character whose backslash is at the cursor, as a string.
+fn character(cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+    let start = cursor.pos;
+    // The first character after the backslash may be a delimiter: `\(`.
+    cursor.pos += 1;
+    let first = cursor.need("a character")?;
+    let first_len = match first {
+        0..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => 4,
+    };
+    if cursor.bytes.len() < cursor.pos + first_len {
+        return Err(cursor.ended("a character"));
+    }
+    cursor.pos += first_len;
+    let tail = token(cursor)?.len();
+    let name = utf8(cursor, start + 1, first_len + tail)?;
+    let c = match name {
+        "newline" => '\n',
+        "space" => ' ',
+        "tab" => '\t',
+        "return" => '\r',
+        "backspace" => '\u{8}',
+        "formfeed" => '\u{c}',
+        _ => {
+            let mut chars = name.chars();
+            match (chars.next(), chars.next()) {
+                (Some(c), None) => c,
+                (Some('u'), Some(_)) if name.len() == 5 => {
+                    hex(&name.as_bytes()[1..]).and_then(char::from_u32).unwrap_or('\0')
+                }
+                _ => '\0',
+            }
+        }
+    };
+    if c == '\0' {
+        return Err(cursor.wrong(start, cursor.pos, "a character, as in \\a, \\newline or \\u0041"));
+    }
+    Ok(if keep { values.str(c.encode_utf8(&mut [0; 4])) } else { Value::NIL })
+}
+
+/// The symbol of `len` bytes from `start`, or what its name stands for.
+fn symbol(
+    cursor: &Cursor<'_>,
+    values: &mut Values,
+    keep: bool,
+    start: usize,
+    len: usize,
+) -> Result<Value, Stop> {
+    match utf8(cursor, start, len)? {
+        "nil" => Ok(Value::NIL),
+        "true" => Ok(Value::TRUE),
+        "false" => Ok(Value::FALSE),
+        _ if !keep => Ok(Value::NIL),
+        name => Ok(values.symbol(name)),
+    }
+}
+
+/// Consumes a tag, its `#` included.
+#[cold]
+fn skip_tag(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    let start = cursor.pos;
+    cursor.pos += 1;
+    let first = cursor.need("a tag after `#`")?;
+    if !first.is_ascii_alphabetic() && first < 0x80 {
+        return Err(cursor.wrong(start, start + 2, "a set, a tag or `_` after `#`"));
+    }
+    let len = token(cursor)?.len();
+    utf8(cursor, start + 1, len)?;
+    Ok(())
+}
+
+/// Consumes up to the next delimiter. Needs to see it, or the end of the input.
+#[inline]
+fn token<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Stop> {
+    let start = cursor.pos;
+    let rest = &cursor.bytes[start..];
+    let len = match rest.iter().position(|byte| is_delimiter(*byte)) {
+        Some(len) => len,
+        None if cursor.eof => rest.len(),
+        None => return Err(Stop::More),
+    };
+    let token = &rest[..len];
+    if rest.get(len).is_some_and(|byte| is_control(*byte)) {
+        cursor.pos += len;
+        return Err(cursor.wrong_byte("no control character here"));
+    }
+    cursor.pos += len;
+    Ok(token)
+}
+
+#[inline]
+fn utf8<'a>(cursor: &Cursor<'a>, start: usize, len: usize) -> Result<&'a str, Stop> {
+    std::str::from_utf8(&cursor.bytes[start..start + len]).map_err(|error| {
+        let bad = start + error.valid_up_to();
+        cursor.wrong(bad, bad + error.error_len().unwrap_or(len - error.valid_up_to()), "UTF-8")
+    })
+}
+
+#[inline]
+fn skip_blanks(cursor: &mut Cursor<'_>) {
+    while let Some(byte) = cursor.bytes.get(cursor.pos)
+        && is_blank(*byte)
+    {
+        cursor.pos += 1;
+    }
+}
+
+/// Skips the comment at the cursor up to its newline, or the end of the input.
+fn skip_comment(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    match memchr::memchr(b'\n', &cursor.bytes[cursor.pos..]) {
+        Some(newline) => cursor.pos += newline,
+        None if cursor.eof => cursor.pos = cursor.bytes.len(),
+        None => return Err(Stop::More),
+    }
+    Ok(())
+}
+
+fn closing(open: u8) -> u8 {
+    if open == b'[' { b']' } else { b')' }
+}
+
+enum Number<'a> {
+    Int(i64),
+    /// For [`Values::number`].
+    Text(&'a str),
+}
+
+/// Reads a token as a number: an integer, a ratio, a float, each with the suffixes that they may
+/// have, or a hexadecimal integer.
+fn number_text(token: &[u8]) -> Option<Number<'_>> {
+    let text = std::str::from_utf8(token).ok()?;
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        let magnitude = i64::from_str_radix(hex.strip_suffix('N').unwrap_or(hex), 16).ok();
+        let unsigned = magnitude.filter(|_| hex.as_bytes().first().is_some_and(u8::is_ascii_hexdigit));
+        return unsigned.map(|int| Number::Int(if text.starts_with('-') { -int } else { int }));
+    }
+    let whole_len = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let (whole, mut rest) = digits.split_at(whole_len);
+    if whole.is_empty() || (whole.len() > 1 && whole.starts_with('0')) {
+        return None;
+    }
+    if rest == "N" || rest == "M" {
+        return Some(Number::Text(&text[..text.len() - 1]));
+    }
+    if let Some(denominator) = rest.strip_prefix('/') {
+        let sound = !denominator.is_empty() && denominator.bytes().all(|b| b.is_ascii_digit());
+        return sound.then_some(Number::Text(text));
+    }
+    if let Some(fraction) = rest.strip_prefix('.') {
+        rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        rest = power.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == power.len() {
+            return None;
+        }
+    }
+    match rest {
+        "" => Some(Number::Text(text)),
+        "M" => Some(Number::Text(&text[..text.len() - 1])),
+        _ => None,
+    }
+}
+
+/// True if `name` reads as one keyword after a colon.
+pub(super) fn is_keyword_name(name: &str) -> bool {
+    !name.is_empty() && !name.bytes().any(is_delimiter)
+}
+
+/// True if `name` reads as one symbol, `##Inf` and its like included.
+pub(super) fn is_symbol(name: &str) -> bool {
+    let bare = name.strip_prefix("##").unwrap_or(name).as_bytes();
+    let signed = usize::from(matches!(bare.first(), Some(b'-' | b'+')));
+    let first_fits = match bare.first() {
+        None | Some(b':' | b'#' | b'\\' | b'^' | b'@' | b'`' | b'~' | b'\'') => false,
+        Some(_) => !bare.get(signed).is_some_and(u8::is_ascii_digit),
+    };
+    first_fits && is_keyword_name(name) && !matches!(name, "nil" | "true" | "false")
+}
+
+/// True if `text` reads as one number.
+pub(super) fn is_number(text: &str) -> bool {
+    number_text(text.as_bytes()).is_some()
+}
+
+const BLANK: u8 = 1;
+const DELIMITER: u8 = 2;
+const CONTROL: u8 = 4;
+
+/// What each byte may do. Control characters delimit, so that a token cannot hide one.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        class[byte] = CONTROL | DELIMITER;
+        byte += 1;
+    }
+    class[0x7f] = CONTROL | DELIMITER;
+    let blanks = b" ,\t\n\r\x0b\x0c";
+    let mut i = 0;
+    while i < blanks.len() {
+        class[blanks[i] as usize] = BLANK | DELIMITER;
+        i += 1;
+    }
+    let delimiters = b"()[]{}\";";
+    i = 0;
+    while i < delimiters.len() {
+        class[delimiters[i] as usize] = DELIMITER;
+        i += 1;
+    }
+    class
+};
+
+#[inline]
+fn is_blank(byte: u8) -> bool {
+    CLASS[byte as usize] & BLANK != 0
+}
+
+#[inline]
+fn is_delimiter(byte: u8) -> bool {
+    CLASS[byte as usize] & DELIMITER != 0
+}
+
+#[inline]
+fn is_control(byte: u8) -> bool {
+    CLASS[byte as usize] & CONTROL != 0
+}

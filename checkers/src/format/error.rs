@@ -1,0 +1,223 @@
+//! What went wrong while reading or writing a history, in pieces that a renderer can arrange.
+//!
+//! `Display` gives one line (`file:line:column: what`); [`FormatError::message`],
+//! [`FormatError::label`], [`FormatError::help`] and [`FormatError::place`] give the parts, with the
+//! offending line and the span to underline in it.
+
+use super::Format;
+use crate::history::PairingError;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use thiserror::Error;
+
+/// Why a history could not be read or written. Nothing of a history that failed to read is kept.
+#[derive(Debug, Error)]
+pub enum FormatError {
+    /// The bytes could not be read, decompressed or written.
+    #[error("{name}: {source}")]
+    Io {
+        /// The file, as the caller named it.
+        name: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The content is none of the formats, and the caller named none.
+    #[error("{name}: not a history in a known format ({known}); it begins with {head}", known = known_formats())]
+    Unknown {
+        /// The file, as the caller named it.
+        name: String,
+        /// Its first bytes, escaped.
+        head: String,
+    },
+    /// The text is not of the format.
+    #[error("{place}: found {found}; expected {expected}")]
+    Syntax {
+        /// Where.
+        place: Box<Place>,
+        /// What stands there.
+        found: String,
+        /// What the format wants there.
+        expected: String,
+        /// What the user might do about it, where something is known.
+        help: Option<&'static str>,
+    },
+    /// The events do not fit together.
+    #[error("{place}: {source}")]
+    Pairing {
+        /// The event that does not fit.
+        place: Box<Place>,
+        /// How it does not.
+        source: PairingError,
+    },
+    /// A limit of [`super::Limits`] was reached.
+    #[error("{place}: {limit}")]
+    Limit {
+        /// How far the reader had come.
+        place: Box<Place>,
+        /// Which one.
+        limit: LimitReached,
+    },
+    /// The history holds something that the format has no words for.
+    #[error("event {position} does not fit the {format} format: {reason}")]
+    Unfit {
+        /// The format asked for.
+        format: Format,
+        /// Position of the event in the history.
+        position: u32,
+        /// What does not fit, and what would.
+        reason: String,
+    },
+}
+
+/// A limit that a reader came up against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitReached {
+    /// So many bytes went by without an operation coming to its end.
+    RecordBytes(usize),
+    /// Values were nested so deep.
+    Depth(usize),
+    /// The history held so many bytes.
+    MemoryBytes(usize),
+    /// The history held so many distinct values.
+    DistinctValues(usize),
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LimitReached::RecordBytes(limit) => {
+                write!(f, "no operation ends within {limit} bytes, the limit for one operation")
+            }
+            LimitReached::Depth(limit) => {
+                write!(f, "a value is nested deeper than {limit} levels, the limit")
+            }
+            LimitReached::MemoryBytes(limit) => {
+                write!(f, "the history needs more memory than its limit of {limit} bytes")
+            }
+            LimitReached::DistinctValues(limit) => {
+                write!(
+                    f,
+                    "the history has more than {limit} distinct values, the most that can be told apart"
+                )
+            }
+        }
+    }
+}
+
+/// A place in an input, with the line that stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the caller named it.
+    pub name: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+    /// Bytes before it in the (decompressed) input.
+    pub offset: u64,
+    /// The line, cut to about 100 characters on either side of the column (`…` marks a cut); control
+    /// characters and bytes that are not UTF-8 are escaped as `\xNN`.
+    pub source_line: String,
+    /// The bytes of `source_line` to underline. May be empty at the line's end.
+    pub span: Range<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.name, self.line, self.column)
+    }
+}
+
+impl FormatError {
+    /// What happened, without the place.
+    pub fn message(&self) -> String {
+        match self {
+            FormatError::Io { source, .. } => source.to_string(),
+            FormatError::Unknown { .. } => "not a history in a known format".to_owned(),
+            FormatError::Syntax { found, expected, .. } => format!("found {found}; expected {expected}"),
+            FormatError::Pairing { source, .. } => source.to_string(),
+            FormatError::Limit { limit, .. } => limit.to_string(),
+            FormatError::Unfit { .. } => self.to_string(),
+        }
+    }
+
+    /// A few words to stand under the span.
+    pub fn label(&self) -> &'static str {
+        match self {
+            FormatError::Syntax { .. } => "here",
+            FormatError::Pairing { .. } => "this event",
+            FormatError::Limit { .. } => "the reader stopped after this",
+            FormatError::Io { .. } | FormatError::Unknown { .. } | FormatError::Unfit { .. } => "",
+        }
+    }
+
+    /// What to try next, if anything is known.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            FormatError::Io { .. } => None,
+            FormatError::Unknown { head, .. } => Some(format!(
+                "it begins with {head}; known formats are {}. If it is one of them, name it.",
+                known_formats()
+            )),
+            FormatError::Syntax { help, .. } => help.map(str::to_owned),
+            FormatError::Pairing { source, .. } => match source {
+                PairingError::AlreadyOpen { .. } => Some(
+                    "a client whose operation timed out goes on under a new process number, or its \
+                     operation is closed by an info"
+                        .to_owned(),
+                ),
+                _ => None,
+            },
+            FormatError::Limit { limit, .. } => Some(match limit {
+                LimitReached::RecordBytes(_) => "is this a history? Raise the limit if it is.".to_owned(),
+                LimitReached::Depth(_) => "raise the limit if the value is meant.".to_owned(),
+                LimitReached::MemoryBytes(_) => "raise the memory limit, or cut the history.".to_owned(),
+                LimitReached::DistinctValues(_) => "cut the history.".to_owned(),
+            }),
+            FormatError::Unfit { .. } => Some("write it as edn or json instead".to_owned()),
+        }
+    }
+
+    /// Where it happened, if it happened at a place in an input.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            FormatError::Syntax { place, .. }
+            | FormatError::Pairing { place, .. }
+            | FormatError::Limit { place, .. } => Some(place),
+            FormatError::Io { .. } | FormatError::Unknown { .. } | FormatError::Unfit { .. } => None,
+        }
+    }
+}
+
+fn known_formats() -> String {
+    let names: Vec<&str> = Format::ALL.iter().map(|f| f.name()).collect();
+    names.join(", ")
+}
+
+/// Bytes as text: UTF-8 as it is, control characters and everything else as `\xNN`.
+pub(super) fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\t' => out.push('\t'),
+                c if c.is_control() => {
+                    let mut utf8 = [0; 4];
+                    c.encode_utf8(&mut utf8).bytes().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+                }
+                c => out.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+    }
+    out
+}
+
+/// At most `chars` characters of `bytes`, escaped and in backquotes, for messages.
+pub(super) fn quote(bytes: &[u8], chars: usize) -> String {
+    let text = escape(&bytes[..bytes.len().min(chars * 4)]);
+    let cut: String = text.chars().take(chars).collect();
+    let more = if cut.len() < text.len() || bytes.len() > chars * 4 { "…" } else { "" };
+    format!("`{cut}{more}`")
+}

@@ -1,0 +1,310 @@
+//! What the parsers share: a cursor over bytes, the ways to stop, and an event in the making.
+
+use super::error::{LimitReached, quote};
+use crate::history::{ANONYMOUS, Event, EventKind, FunctionId, HistoryBuilder, PairingError, Process};
+use crate::value::{Datum, Value, Values};
+
+/// One format's grammar, told apart from where its bytes come from.
+pub(super) trait Syntax {
+    /// Reads one step from the front of `bytes`. After [`Stop::More`] it is called again with the
+    /// same bytes and some that follow; `eof` says that none do. It may have interned values by
+    /// then, never pushed an event.
+    fn next(&mut self, bytes: &[u8], eof: bool, builder: &mut HistoryBuilder) -> Result<Step, Stop>;
+
+    /// Bytes of its stacks.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// What the front of the input was.
+pub(super) enum Step {
+    /// So many bytes of no meaning; more than none.
+    Skip(usize),
+    /// An event between these two offsets.
+    Event { start: usize, end: usize, draft: Draft },
+    /// The end of the input.
+    End,
+}
+
+/// Why a parser cannot go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It needs the bytes that follow.
+    More,
+    Problem(Box<Problem>),
+    Limit {
+        at: usize,
+        limit: LimitReached,
+    },
+    Pairing {
+        at: usize,
+        error: PairingError,
+    },
+}
+
+/// Text that is not of the format, at an offset into the bytes that the parser was given.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) at: usize,
+    pub(super) len: usize,
+    pub(super) found: String,
+    pub(super) expected: String,
+    pub(super) help: Option<&'static str>,
+}
+
+/// A position in the bytes at hand.
+pub(super) struct Cursor<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) pos: usize,
+    pub(super) eof: bool,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8], eof: bool) -> Cursor<'a> {
+        Cursor { bytes, pos: 0, eof }
+    }
+
+    /// The next byte, not consumed.
+    #[inline]
+    pub(super) fn need(&self, expected: &'static str) -> Result<u8, Stop> {
+        match self.bytes.get(self.pos) {
+            Some(byte) => Ok(*byte),
+            None => Err(self.ended(expected)),
+        }
+    }
+
+    /// What to do at the end of the bytes at hand.
+    #[cold]
+    pub(super) fn ended(&self, expected: &str) -> Stop {
+        if !self.eof {
+            return Stop::More;
+        }
+        Stop::Problem(Box::new(Problem {
+            at: self.bytes.len(),
+            len: 0,
+            found: "the end of the input".to_owned(),
+            expected: expected.to_owned(),
+            help: Some("the file seems to be cut short"),
+        }))
+    }
+
+    /// The bytes `start..end` are wrong.
+    #[cold]
+    pub(super) fn wrong(&self, start: usize, end: usize, expected: &str) -> Stop {
+        let end = end.clamp(start, self.bytes.len());
+        Stop::Problem(Box::new(Problem {
+            at: start,
+            len: end - start,
+            found: quote(&self.bytes[start..end], 40),
+            expected: expected.to_owned(),
+            help: None,
+        }))
+    }
+
+    /// The byte at the cursor is wrong; quotes the character that it begins.
+    #[cold]
+    pub(super) fn wrong_byte(&self, expected: &str) -> Stop {
+        let rest = &self.bytes[self.pos..];
+        let len = (1..=rest.len().min(4)).find(|&n| std::str::from_utf8(&rest[..n]).is_ok()).unwrap_or(1);
+        self.wrong(self.pos, self.pos + len, expected)
+    }
+
+    /// A small decimal integer at the cursor, with the offset of its end. `None` if there is no
+    /// integer, it is long, or the bytes at hand end right after it: the slow path knows better.
+    #[inline]
+    pub(super) fn small_int(&self) -> Option<(i64, usize)> {
+        let mut at = self.pos;
+        let negative = *self.bytes.get(at)? == b'-';
+        at += usize::from(negative);
+        let first = at;
+        let mut int: i64 = 0;
+        while let Some(byte) = self.bytes.get(at)
+            && byte.is_ascii_digit()
+        {
+            if at - first == 18 {
+                return None;
+            }
+            int = int * 10 + i64::from(byte - b'0');
+            at += 1;
+        }
+        let digits = at - first;
+        if digits == 0 || at == self.bytes.len() || (digits > 1 && self.bytes[first] == b'0') {
+            return None;
+        }
+        Some((if negative { -int } else { int }, at))
+    }
+}
+
+/// The fields of an event that mean something; all others are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Index,
+    Type,
+    Process,
+    F,
+    Key,
+    Value,
+    Time,
+    Error,
+}
+
+impl Field {
+    #[inline]
+    pub(super) fn named(name: &[u8]) -> Option<Field> {
+        match name {
+            b"index" => Some(Field::Index),
+            b"type" => Some(Field::Type),
+            b"process" => Some(Field::Process),
+            b"f" => Some(Field::F),
+            b"key" => Some(Field::Key),
+            b"value" => Some(Field::Value),
+            b"time" => Some(Field::Time),
+            b"error" => Some(Field::Error),
+            _ => None,
+        }
+    }
+}
+
+/// An event in the making.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draft {
+    pub(super) kind: Option<EventKind>,
+    pub(super) process: Process,
+    pub(super) f: Option<FunctionId>,
+    pub(super) key: Option<Value>,
+    pub(super) value: Value,
+    pub(super) error: Value,
+    pub(super) time_ns: i64,
+    /// What the file says about its index; the order of the events is what counts.
+    pub(super) index: Option<i64>,
+}
+
+impl Default for Draft {
+    fn default() -> Draft {
+        Draft {
+            kind: None,
+            process: Process::Unspecified,
+            f: None,
+            key: None,
+            value: Value::NIL,
+            error: Value::NIL,
+            time_ns: -1,
+            index: None,
+        }
+    }
+}
+
+const TYPES: &str = "one of the types invoke, ok, fail, info";
+
+impl Draft {
+    /// Sets a field that is neither [`Field::Type`] nor [`Field::F`] to an integer.
+    #[inline]
+    pub(super) fn set_int(
+        &mut self,
+        field: Field,
+        int: i64,
+        values: &mut Values,
+    ) -> Result<(), &'static str> {
+        match field {
+            Field::Index => self.index = Some(int),
+            Field::Time => self.time_ns = int,
+            Field::Process if int >= ANONYMOUS => return Err("a process below 2^62"),
+            Field::Process => self.process = Process::Client(int),
+            Field::Key => self.key = Some(values.int(int)),
+            Field::Value => self.value = values.int(int),
+            Field::Error => self.error = values.int(int),
+            Field::Type => return Err(TYPES),
+            Field::F => return Err("the name of a function"),
+        }
+        Ok(())
+    }
+
+    /// Sets any field to any value; an error says what it should have been.
+    pub(super) fn set(
+        &mut self,
+        field: Field,
+        value: Value,
+        builder: &mut HistoryBuilder,
+    ) -> Result<(), SetError> {
+        let values = builder.values();
+        match (field, values.get(value)) {
+            (Field::Key, Datum::Nil) => self.key = None,
+            (Field::Key, _) => self.key = Some(value),
+            (Field::Value, _) => self.value = value,
+            (Field::Error, _) => self.error = value,
+            (Field::Process, Datum::Nil) => self.process = Process::Unspecified,
+            (Field::Index | Field::Time, Datum::Nil) => {}
+            (Field::Index | Field::Time | Field::Process, Datum::Int(int)) => {
+                self.set_int(field, int, values).map_err(SetError::Expected)?;
+            }
+            (Field::Process, _) => self.process = Process::Other(value),
+            (Field::Index | Field::Time, _) => return Err(SetError::Expected("an integer")),
+            (Field::Type, Datum::Str(text) | Datum::Keyword(text) | Datum::Symbol(text)) => {
+                self.kind = Some(kind_named(text.as_bytes()).ok_or(SetError::Expected(TYPES))?);
+            }
+            (Field::Type, _) => return Err(SetError::Expected(TYPES)),
+            (Field::F, Datum::Nil) => self.f = None,
+            (Field::F, Datum::Str(text) | Datum::Keyword(text) | Datum::Symbol(text)) => {
+                let name = text.to_owned();
+                self.f = Some(builder.function(&name).map_err(SetError::Pairing)?);
+            }
+            (Field::F, _) => return Err(SetError::Expected("the name of a function")),
+        }
+        Ok(())
+    }
+
+    /// The event. `start..end` is where it stands.
+    #[inline]
+    pub(super) fn event(self, line: u64, builder: &mut HistoryBuilder) -> Result<Event, PairingError> {
+        Ok(Event {
+            process: self.process,
+            kind: self.kind.expect("parsers refuse events without a type"),
+            f: match self.f {
+                Some(f) => f,
+                None => builder.function(NO_FUNCTION)?,
+            },
+            key: self.key,
+            value: self.value,
+            error: self.error,
+            time_ns: self.time_ns,
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// The function of an event that names none, as in Elle's hand-written histories.
+pub(super) const NO_FUNCTION: &str = "nil";
+
+/// Why a field does not take a value.
+pub(super) enum SetError {
+    Expected(&'static str),
+    Pairing(PairingError),
+}
+
+impl SetError {
+    #[cold]
+    pub(super) fn at(self, cursor: &Cursor<'_>, start: usize) -> Stop {
+        match self {
+            SetError::Expected(expected) => cursor.wrong(start, cursor.pos, expected),
+            SetError::Pairing(error) => Stop::Pairing { at: start, error },
+        }
+    }
+}
+
+#[inline]
+pub(super) fn kind_named(name: &[u8]) -> Option<EventKind> {
+    match name {
+        b"invoke" => Some(EventKind::Invoke),
+        b"ok" => Some(EventKind::Ok),
+        b"fail" => Some(EventKind::Fail),
+        b"info" => Some(EventKind::Info),
+        _ => None,
+    }
+}
+
+/// The message for an event without a type, which stands between these offsets.
+#[cold]
+pub(super) fn without_type(cursor: &Cursor<'_>, start: usize, end: usize, field: &str) -> Stop {
+    cursor.wrong(start, end, &format!("an event with the field {field}, {TYPES}"))
+}
