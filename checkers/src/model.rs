@@ -32,7 +32,22 @@
 //! }
 //! ```
 
-use crate::history::{History, Operation};
+mod decode;
+pub mod kv;
+pub mod mutex;
+pub mod persistent;
+mod prepare;
+pub mod queue;
+pub mod register;
+mod registry;
+#[cfg(test)]
+pub(crate) mod transcript;
+
+pub use prepare::{InitialError, PrepareError, Prepared, prepare};
+pub use register::has_independent_keys;
+pub use registry::{Guess, MODELS, ModelInfo, ModelName, OperationInfo, UnknownModel, guess, lookup};
+
+use crate::history::Operation;
 use crate::value::{Value, Values};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -87,6 +102,12 @@ pub trait Model: Send + Sync {
     /// general engines. Only asked if [`Model::family`] names one.
     fn role(&self, _action: &Self::Action) -> Option<Role> {
         None
+    }
+
+    /// Bytes on the heap that `state` does not share with the state it was stepped from, about: for
+    /// memory budgets.
+    fn state_bytes(&self, _state: &Self::State) -> usize {
+        0
     }
 
     /// A state in words, for explanations.
@@ -165,7 +186,14 @@ impl ModelError {
     }
 }
 
-/// Looks at a history before a model reads it: whether its values are independent keys `[key value]`.
-pub fn has_independent_keys(_history: &History) -> bool {
-    false
+/// `[a b c]`.
+pub(crate) fn show_list(elements: &[Value], values: &Values) -> String {
+    let shown: Vec<String> = elements.iter().map(|element| values.show(*element)).collect();
+    format!("[{}]", shown.join(" "))
+}
+
+/// `{a b c}`.
+pub(crate) fn show_members(elements: &[Value], values: &Values) -> String {
+    let shown: Vec<String> = elements.iter().map(|element| values.show(*element)).collect();
+    format!("{{{}}}", shown.join(" "))
 }
