@@ -32,20 +32,29 @@
 //! }
 //! ```
 
+pub mod counter;
 mod decode;
+mod guess;
+pub mod joined;
 pub mod kv;
+pub mod log;
+pub mod multi_register;
 pub mod mutex;
 pub mod persistent;
 mod prepare;
+pub mod priority_queue;
 pub mod queue;
 pub mod register;
 mod registry;
+pub mod set;
+pub mod stack;
 #[cfg(test)]
 pub(crate) mod transcript;
 
+pub use guess::{Guess, guess};
 pub use prepare::{InitialError, PrepareError, Prepared, prepare};
 pub use register::has_independent_keys;
-pub use registry::{Guess, MODELS, ModelInfo, ModelName, OperationInfo, UnknownModel, guess, lookup};
+pub use registry::{MODELS, ModelInfo, ModelName, OperationInfo, UnknownModel, lookup};
 
 use crate::history::Operation;
 use crate::value::{Value, Values};
@@ -98,6 +107,11 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// What a [`Family::Register`] holds before any operation. Only asked of that family.
+    fn initial_value(&self) -> Value {
+        Value::NIL
+    }
+
     /// The part that `action` plays in the family; `None` sends its whole part of the history to the
     /// general engines. Only asked if [`Model::family`] names one.
     fn role(&self, _action: &Self::Action) -> Option<Role> {
@@ -144,7 +158,7 @@ pub enum Role {
     TakeUnknown,
     /// Finds nothing to take.
     TakeNothing,
-    /// Sees that value, or the initial one where it equals [`Model::initial`].
+    /// Sees that value, the initial one ([`Model::initial_value`]) included.
     Observe(Value),
     /// Sees exactly the members of that list or set; nil means none.
     ObserveAll(Value),

@@ -19,6 +19,15 @@ pub(super) fn echoed(op: &Operation<'_>, values: &Values, expected: &str) -> Res
     }
 }
 
+/// The boolean that `value` is.
+pub(super) fn as_bool(value: Value) -> Option<bool> {
+    match value {
+        Value::TRUE => Some(true),
+        Value::FALSE => Some(false),
+        _ => None,
+    }
+}
+
 /// The members of a list or set; nil has none.
 pub(super) fn members(values: &Values, value: Value) -> Option<&[Value]> {
     match values.get(value) {

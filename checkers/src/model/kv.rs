@@ -21,7 +21,7 @@ use std::hash::{Hash, Hasher};
 /// A key-value store.
 #[derive(Clone, Debug)]
 pub struct Kv {
-    initial: KvState,
+    initial: KvValue,
     key_column: bool,
 }
 
@@ -86,7 +86,7 @@ const FUNCTIONS: &str = "get, put, append, cas, delete";
 impl Kv {
     /// Every key starts as `initial`. `history` says where its keys are.
     pub fn for_history(initial: Value, history: &History) -> Kv {
-        Kv { initial: content(initial, history.values()), key_column: has_key_column(history) }
+        Kv { initial: known(initial, history.values()), key_column: has_key_column(history) }
     }
 
     /// `put`, `append` and `cas`: the input without its key.
@@ -153,7 +153,7 @@ impl Model for Kv {
     type Action = KvAction;
 
     fn initial(&self) -> KvState {
-        self.initial.clone()
+        self.initial.content.clone()
     }
 
     fn action(&self, op: &Operation<'_>, values: &Values) -> Result<Option<KvAction>, ModelError> {
@@ -188,9 +188,9 @@ impl Model for Kv {
                 _ => None,
             },
             KvAction::Swap(from, to) => (*state == from.content).then(|| to.content.clone()),
-            KvAction::Delete => Some(self.initial.clone()),
-            KvAction::DeletePresent => (*state != self.initial).then(|| self.initial.clone()),
-            KvAction::SawMissing => (*state == self.initial).then(|| state.clone()),
+            KvAction::Delete => Some(self.initial.content.clone()),
+            KvAction::DeletePresent => (*state != self.initial.content).then(|| self.initial.content.clone()),
+            KvAction::SawMissing => (*state == self.initial.content).then(|| state.clone()),
         }
     }
 
@@ -207,6 +207,10 @@ impl Model for Kv {
 
     fn family(&self) -> Option<Family> {
         Some(Family::Register)
+    }
+
+    fn initial_value(&self) -> Value {
+        self.initial.handle
     }
 
     /// A key that is only put and got is a register.

@@ -240,16 +240,21 @@ impl<K: Ord + Clone + Hash, V: Clone + Eq + Hash> Map<K, V> {
     pub fn with(&self, key: K, value: Option<V>) -> Map<K, V> {
         let mut hash = self.hash;
         if let Some(old) = self.entries.get(&key) {
-            hash = hash.wrapping_sub(fast_hash(&(&key, old)));
+            hash = hash.wrapping_sub(entry_hash(&key, old));
         }
         let entries = match value {
             Some(value) => {
-                hash = hash.wrapping_add(fast_hash(&(&key, &value)));
+                hash = hash.wrapping_add(entry_hash(&key, &value));
                 self.entries.insert(key, value)
             }
             None => self.entries.remove(&key),
         };
         Map { entries, hash }
+    }
+
+    /// Equal for equal maps, whatever made them: the wrapping sum of each [`entry_hash`].
+    pub(super) fn content_hash(&self) -> u64 {
+        self.hash
     }
 
     /// Number of keys.
@@ -276,6 +281,11 @@ impl<K: Ord + Clone + Hash, V: Clone + Eq + Hash> Map<K, V> {
     pub fn own_bytes(&self) -> usize {
         (usize::BITS - self.len().leading_zeros()) as usize * (size_of::<(K, V)>() + 48)
     }
+}
+
+/// What one entry adds to the hash of its map.
+pub(super) fn entry_hash<K: Hash, V: Hash>(key: &K, value: &V) -> u64 {
+    fast_hash(&(key, value))
 }
 
 impl<K: Ord + Clone + Hash> Map<K, u32> {

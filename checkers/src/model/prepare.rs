@@ -1,11 +1,18 @@
 //! From a model's name to a verdict: builds the model for a history and calls the engines.
 
+use super::counter::LinearCounter;
 use super::decode::has_key_column;
+use super::joined::Joined;
 use super::kv::Kv;
+use super::log::LinearLog;
+use super::multi_register::{MultiRegister, PerKey};
 use super::mutex::{Mutex, OwnedMutex};
+use super::priority_queue::PriorityQueue;
 use super::queue::{FifoQueue, UnorderedQueue};
 use super::register::Register;
-use super::{ModelError, ModelName};
+use super::set::LinearSet;
+use super::stack::Stack;
+use super::{Model, ModelError, ModelName};
 use crate::history::History;
 use crate::linearizability;
 use crate::options::{Consistency, Options};
@@ -51,7 +58,7 @@ pub enum InitialError {
         start: &'static str,
     },
     /// The model starts from an integer.
-    #[error("the initial value {text} is not an integer; {model} counts from one")]
+    #[error("the initial value {text} is not a whole number; {model} needs one to start from")]
     NotAnInteger {
         /// What was given.
         text: String,
@@ -63,11 +70,17 @@ pub enum InitialError {
 #[derive(Clone, Debug)]
 enum AnyModel {
     Register(Register),
+    MultiRegister(MultiRegister),
     Kv(Kv),
     Mutex(Mutex),
     OwnedMutex(OwnedMutex),
     FifoQueue(FifoQueue),
     UnorderedQueue(UnorderedQueue),
+    Stack(Stack),
+    PriorityQueue(PriorityQueue),
+    LinearSet(LinearSet),
+    LinearCounter(LinearCounter),
+    LinearLog(LinearLog),
 }
 
 /// Calls a function that is generic over the model.
@@ -75,11 +88,17 @@ macro_rules! with_model {
     ($any:expr, $model:ident => $body:expr) => {
         match $any {
             AnyModel::Register($model) => $body,
+            AnyModel::MultiRegister($model) => $body,
             AnyModel::Kv($model) => $body,
             AnyModel::Mutex($model) => $body,
             AnyModel::OwnedMutex($model) => $body,
             AnyModel::FifoQueue($model) => $body,
             AnyModel::UnorderedQueue($model) => $body,
+            AnyModel::Stack($model) => $body,
+            AnyModel::PriorityQueue($model) => $body,
+            AnyModel::LinearSet($model) => $body,
+            AnyModel::LinearCounter($model) => $body,
+            AnyModel::LinearLog($model) => $body,
         }
     };
 }
@@ -124,6 +143,7 @@ pub fn prepare(
     let model = match name {
         ModelName::Register => AnyModel::Register(Register::for_history(initial, history)),
         ModelName::CasRegister => AnyModel::Register(Register::with_cas_for_history(initial, history)),
+        ModelName::MultiRegister => AnyModel::MultiRegister(MultiRegister::new(initial)),
         ModelName::Kv => AnyModel::Kv(Kv::for_history(initial, history)),
         ModelName::Mutex => AnyModel::Mutex(Mutex),
         ModelName::ReentrantMutex { acquires_max } => {
@@ -132,6 +152,14 @@ pub fn prepare(
         ModelName::FencedMutex => AnyModel::OwnedMutex(OwnedMutex::fenced(history)),
         ModelName::FifoQueue => AnyModel::FifoQueue(FifoQueue),
         ModelName::UnorderedQueue => AnyModel::UnorderedQueue(UnorderedQueue),
+        ModelName::Stack => AnyModel::Stack(Stack),
+        ModelName::PriorityQueue => AnyModel::PriorityQueue(PriorityQueue),
+        ModelName::LinearSet => AnyModel::LinearSet(LinearSet::for_history(history)),
+        ModelName::LinearCounter => {
+            let start = history.values().int_of(initial).expect("read_initial refuses what is no integer");
+            AnyModel::LinearCounter(LinearCounter::new(start))
+        }
+        ModelName::LinearLog => AnyModel::LinearLog(LinearLog),
     };
     Ok(Prepared { name, initial, model })
 }
@@ -149,7 +177,17 @@ impl Prepared {
 
     /// Judges the history that the model was prepared for.
     pub fn check(&self, history: &History, options: &Options) -> Result<Verdict, ModelError> {
-        with_model!(&self.model, model => linearizability::check(history, model, options))
+        if let Some((rows, model)) = self.one_by_one(history, options.consistency) {
+            let verdict = linearizability::check(rows.history(), &model, options)?;
+            return Ok(rows.of_operations(&verdict));
+        }
+        with_model!(&self.model, model => {
+            if options.consistency == Consistency::Sequential && has_parts(model, history) {
+                linearizability::check(history, &Joined(model), options)
+            } else {
+                linearizability::check(history, model, options)
+            }
+        })
     }
 
     /// Re-checks the proof that a verdict carries; `Err` says which claim is wrong.
@@ -159,7 +197,24 @@ impl Prepared {
         consistency: Consistency,
         verdict: &Verdict,
     ) -> Result<(), String> {
-        with_model!(&self.model, model => validate::validate(history, model, consistency, verdict))
+        if let Some((rows, model)) = self.one_by_one(history, consistency) {
+            let verdict = rows.of_rows(verdict).ok_or("it names an operation that does not touch the key")?;
+            return validate::validate(rows.history(), &model, consistency, &verdict);
+        }
+        with_model!(&self.model, model => {
+            if consistency == Consistency::Sequential && has_parts(model, history) {
+                validate::validate(history, &Joined(model), consistency, verdict)
+            } else {
+                validate::validate(history, model, consistency, verdict)
+            }
+        })
+    }
+
+    /// Several registers, taken apart by key.
+    fn one_by_one(&self, history: &History, consistency: Consistency) -> Option<(PerKey, MultiRegister)> {
+        let wanted = consistency == Consistency::PerKey && matches!(self.model, AnyModel::MultiRegister(_));
+        let rows = wanted.then(|| PerKey::split(history)).flatten()?;
+        Some((rows, MultiRegister::of_one_key(self.initial)))
     }
 
     /// What the user should know of how the history was read, in sentences.
@@ -185,11 +240,19 @@ impl Prepared {
     }
 }
 
+fn has_parts<M: Model>(model: &M, history: &History) -> bool {
+    history.operations().any(|op| model.part(&op, history.values()).is_some())
+}
+
 fn read_initial(name: ModelName, text: &str, values: &mut Values) -> Result<Value, InitialError> {
     let value =
         parse_scalar(text, values).ok_or_else(|| InitialError::NotAValue { text: text.to_owned() })?;
     match name {
-        ModelName::Register | ModelName::CasRegister | ModelName::Kv => Ok(value),
+        ModelName::Register | ModelName::CasRegister | ModelName::MultiRegister | ModelName::Kv => Ok(value),
+        ModelName::LinearCounter if values.int_of(value).is_some() => Ok(value),
+        ModelName::LinearCounter => {
+            Err(InitialError::NotAnInteger { text: text.to_owned(), model: name.to_string() })
+        }
         _ if value == name.default_initial() => Ok(value),
         ModelName::Mutex | ModelName::ReentrantMutex { .. } | ModelName::FencedMutex => {
             Err(InitialError::NotTaken { model: name.to_string(), start: "free" })
@@ -241,6 +304,7 @@ fn unquote(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lookup;
     use super::super::transcript::history;
     use super::*;
 
@@ -279,6 +343,10 @@ mod tests {
             "the initial value one is not a value; expected nil, true, false, a number, a :keyword or a \
              \"string\" in quotes (the empty text is the empty string)"
         );
+        assert_eq!(
+            refused(ModelName::LinearCounter, "nil"),
+            "the initial value nil is not a whole number; linear-counter needs one to start from"
+        );
         assert!(prepare(ModelName::Mutex, Some("nil"), &mut history(&[])).is_ok());
     }
 
@@ -291,6 +359,58 @@ mod tests {
         };
         assert_eq!(word(ModelName::CasRegister, Some("0")), "true");
         assert_eq!(word(ModelName::CasRegister, None), "false");
+    }
+
+    #[test]
+    fn several_registers_are_taken_apart_by_key_only_if_asked() {
+        let mut history =
+            history(&["txn [[:w 1 5] [:w 2 6]]", "txn [[:r 1 nil] [:r 2 nil]] | ok [[:r 1 5] [:r 2 nil]]"]);
+        let model = prepare(ModelName::MultiRegister, None, &mut history).unwrap();
+        let rows =
+            |consistency| model.one_by_one(&history, consistency).map(|(rows, _)| rows.history().len());
+        assert_eq!(rows(Consistency::Linearizable), None);
+        assert_eq!(rows(Consistency::Sequential), None);
+        assert_eq!(rows(Consistency::PerKey), Some(4));
+        let verdict = model.check(&history, &Options::default()).unwrap();
+        assert_eq!(verdict.word(), "false");
+        model.validate(&history, Consistency::Linearizable, &verdict).unwrap();
+    }
+
+    #[test]
+    fn every_model_judges_a_history_of_its_own() {
+        for (name, valid, invalid) in [
+            ("register", &["write 1", "read nil | ok 1"][..], &["read nil | ok 1"][..]),
+            ("cas-register", &["cas [nil 1] | ok"], &["cas [2 1] | ok"]),
+            ("multi-register", &["txn [[:w 1 1]] | ok"], &["txn [[:r 1 nil]] | ok [[:r 1 1]]"]),
+            ("kv", &["put [1 1]", "get 1 | ok 1"], &["get 1 | ok 1"]),
+            ("mutex", &["acquire nil | ok", "release nil | ok"], &["release nil | ok"]),
+            (
+                "reentrant-mutex",
+                &["1 lock nil | ok", "1 lock nil | ok"],
+                &["1 lock nil | ok", "2 lock nil | ok"],
+            ),
+            ("reentrant-mutex:1", &["1 lock nil | ok"], &["1 lock nil | ok", "1 lock nil | ok"]),
+            (
+                "fenced-mutex",
+                &["1 lock nil | ok 1"],
+                &["1 lock nil | ok 2", "1 unlock nil | ok", "1 lock nil | ok 1"],
+            ),
+            ("fifo-queue", &["enqueue 1", "dequeue nil | ok 1"], &["dequeue nil | ok 1"]),
+            ("unordered-queue", &["enqueue 1", "dequeue nil | ok 1"], &["dequeue nil | ok 1"]),
+            ("stack", &["push 1", "pop nil | ok 1"], &["pop nil | ok 1"]),
+            ("priority-queue", &["insert 1", "extract nil | ok 1"], &["extract nil | ok 1"]),
+            ("linear-set", &["add 1", "contains 1 | ok true"], &["contains 1 | ok true"]),
+            ("linear-counter", &["add 1", "read nil | ok 1"], &["read nil | ok 1"]),
+            ("linear-log", &["append 1", "read nil | ok [1]"], &["read nil | ok [1]"]),
+        ] {
+            for (lines, word) in [(valid, "true"), (invalid, "false")] {
+                let mut history = history(lines);
+                let model = prepare(lookup(name).unwrap(), None, &mut history).unwrap();
+                let verdict = model.check(&history, &Options::default()).unwrap();
+                assert_eq!((model.name().to_string().as_str(), verdict.word()), (name, word), "{lines:?}");
+                model.validate(&history, Consistency::Linearizable, &verdict).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -181,9 +181,14 @@ impl Model for UnorderedQueue {
     }
 
     fn show_state(&self, state: &Map<Value, u32>, values: &Values) -> String {
-        let each = state.iter().flat_map(|(value, count)| std::iter::repeat_n(*value, *count as usize));
-        super::show_members(&each.collect::<Vec<_>>(), values)
+        show_counts(state, values)
     }
+}
+
+/// A multiset: `{a a b}`.
+pub(super) fn show_counts(state: &Map<Value, u32>, values: &Values) -> String {
+    let each = state.iter().flat_map(|(value, count)| std::iter::repeat_n(*value, *count as usize));
+    super::show_members(&each.collect::<Vec<_>>(), values)
 }
 
 #[cfg(test)]

@@ -158,6 +158,10 @@ impl Model for Register {
         Some(Family::Register)
     }
 
+    fn initial_value(&self) -> Value {
+        self.initial
+    }
+
     /// A part without compare-and-sets qualifies, whichever model it is read by.
     fn role(&self, action: &RegisterAction) -> Option<Role> {
         match *action {

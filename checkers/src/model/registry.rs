@@ -1,10 +1,6 @@
-//! The ready-made models by name: what each is, what its operations look like, and which one a
-//! history seems to be about.
+//! The ready-made models by name: what each is and what its operations look like.
 
-use super::decode::{field, members};
-use crate::history::{History, Outcome};
-use crate::value::{Datum, Value, Values};
-use std::collections::BTreeSet;
+use crate::value::Value;
 use thiserror::Error;
 
 /// A ready-made model.
@@ -14,6 +10,8 @@ pub enum ModelName {
     Register,
     /// Read, write and compare-and-set.
     CasRegister,
+    /// Several registers, read and written together.
+    MultiRegister,
     /// Key-value store.
     Kv,
     /// Lock without an owner.
@@ -29,6 +27,16 @@ pub enum ModelName {
     FifoQueue,
     /// Queue without an order.
     UnorderedQueue,
+    /// Last in, first out.
+    Stack,
+    /// Largest first.
+    PriorityQueue,
+    /// Set.
+    LinearSet,
+    /// Counter.
+    LinearCounter,
+    /// Log.
+    LinearLog,
 }
 
 impl ModelName {
@@ -40,7 +48,10 @@ impl ModelName {
 
     /// What it starts from when nobody says.
     pub fn default_initial(self) -> Value {
-        Value::NIL
+        match self {
+            ModelName::LinearCounter => Value::small_int(0).expect("0 is small"),
+            _ => Value::NIL,
+        }
     }
 }
 
@@ -135,6 +146,20 @@ pub const MODELS: &[ModelInfo] = &[
         ],
         initial: ANY_INITIAL,
         engines: "as register for keys without compare-and-sets; else configuration sets and depth-first search",
+    },
+    ModelInfo {
+        model: ModelName::MultiRegister,
+        name: "multi-register",
+        aliases: &["registers"],
+        summary: "several registers, read and written together; per-key consistency takes them apart",
+        operations: &[op(
+            &["txn", "read", "write", "any other"],
+            "[[f k v] …], f one of read, write, r, w",
+            "the same list with the values read",
+            "all at once, in the order of the list",
+        )],
+        initial: "any scalar, for every register; nil unless given",
+        engines: "configuration sets and search; per key, O(n log n) where every value is written once",
     },
     ModelInfo {
         model: ModelName::Kv,
@@ -236,6 +261,82 @@ pub const MODELS: &[ModelInfo] = &[
         initial: EMPTY,
         engines: GENERAL,
     },
+    ModelInfo {
+        model: ModelName::Stack,
+        name: "stack",
+        aliases: &["lifo"],
+        summary: "last in, first out",
+        operations: &[
+            op(&["push", "put"], "v, not nil", "nil, true or v", "puts v on top"),
+            op(&["pop", "take"], "nil", "v; nil, :empty or :exhausted if there was none", "takes the newest"),
+        ],
+        initial: EMPTY,
+        engines: "near-linear where every value is pushed once; else configuration sets and depth-first search",
+    },
+    ModelInfo {
+        model: ModelName::PriorityQueue,
+        name: "priority-queue",
+        aliases: &["pq"],
+        summary: "a queue of integers, largest first",
+        operations: &[
+            op(&["insert", "push", "enqueue", "add"], "integer", "nil, true or the integer", "puts it in"),
+            op(
+                &["extract", "extract-max", "pop", "dequeue"],
+                "nil",
+                "integer; nil, :empty or :exhausted if there was none",
+                "takes the largest",
+            ),
+        ],
+        initial: EMPTY,
+        engines: "O(n log n) where every priority is inserted once; else configuration sets and search",
+    },
+    ModelInfo {
+        model: ModelName::LinearSet,
+        name: "linear-set",
+        aliases: &[],
+        summary: "a set; without whole reads each element is judged by itself",
+        operations: &[
+            op(&["add", "insert"], "e", "nil, e, or true if it was new", "puts e in"),
+            op(&["remove", "delete"], "e", "nil, e, or true if it was there", "takes e out"),
+            op(
+                &["contains", "contains?", "member"],
+                "e",
+                "true, false or [e true]",
+                "says whether e is there",
+            ),
+            op(&["read"], "nil", "a list or set of all elements", "sees the whole set"),
+        ],
+        initial: EMPTY,
+        engines: "near-linear where it only grows and is read whole; else configuration sets and search",
+    },
+    ModelInfo {
+        model: ModelName::LinearCounter,
+        name: "linear-counter",
+        aliases: &[],
+        summary: "a counter",
+        operations: &[
+            op(&["add"], "integer", "nil or the same", "adds it"),
+            op(&["increment", "inc"], "nil or integer", "nil or the same", "adds 1, or the integer"),
+            op(&["decrement", "dec"], "nil or integer", "nil or the same", "subtracts 1, or the integer"),
+            op(&["add-and-get"], "integer", "the sum afterwards", "adds it"),
+            op(&["get-and-add"], "integer", "the sum before", "adds it"),
+            op(&["read", "get"], "nil", "the sum", "sees it"),
+        ],
+        initial: "an integer; 0 unless given",
+        engines: GENERAL,
+    },
+    ModelInfo {
+        model: ModelName::LinearLog,
+        name: "linear-log",
+        aliases: &["log"],
+        summary: "a log that is read whole",
+        operations: &[
+            op(&["append", "send"], "v", "nil, v, its offset or [offset v]", "adds v at the end"),
+            op(&["read"], "nil", "the list of all entries", "sees the whole log"),
+        ],
+        initial: EMPTY,
+        engines: GENERAL,
+    },
 ];
 
 /// There is no such model.
@@ -282,82 +383,10 @@ pub fn lookup(name: &str) -> Result<ModelName, UnknownModel> {
     Err(UnknownModel { name: name.to_owned(), nearest })
 }
 
-/// A model that was chosen by looking at the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guess {
-    /// The model.
-    pub model: ModelName,
-    /// What told, in words.
-    pub because: String,
-}
-
-/// The model that a history seems to be about, from the names of its functions and the shapes of its
-/// values; `None` if that does not tell. It reads the whole history once, at most.
-pub fn guess(history: &History) -> Option<Guess> {
-    let functions: BTreeSet<&str> = history.operations().map(|op| op.f).collect();
-    let has = |names: &[&str]| names.iter().any(|name| functions.contains(name));
-    let only = |names: &[&str]| functions.iter().all(|name| names.contains(name));
-    let list = functions.iter().copied().collect::<Vec<_>>().join(", ");
-    let guess =
-        |model, detail: &str| Some(Guess { model, because: format!("its functions are {list}{detail}") });
-
-    if functions.is_empty() {
-        return None;
-    }
-    if has(&["acquire", "lock"]) && only(&["acquire", "release", "lock", "unlock"]) {
-        if has_tokens(history) {
-            return guess(ModelName::FencedMutex, ", and acquiring returns tokens");
-        }
-        return guess(ModelName::Mutex, "");
-    }
-    if only(&["read", "write", "r", "w"]) && all_scalars_or_pairs(history) {
-        return guess(ModelName::Register, "");
-    }
-    if has(&["cas"]) && only(&["read", "write", "cas", "r", "w"]) {
-        return guess(ModelName::CasRegister, "");
-    }
-    if has(&["get"]) && only(&["get", "put", "append", "cas", "delete", "set", "del", "remove"]) {
-        return guess(ModelName::Kv, "");
-    }
-    if has(&["enqueue", "dequeue"]) && only(&["enqueue", "dequeue"]) {
-        return guess(ModelName::FifoQueue, "");
-    }
-    None
-}
-
-fn has_tokens(history: &History) -> bool {
-    let values = history.values();
-    history.operations().any(|op| {
-        let is_token = |value: Value| values.int_of(value).is_some_and(|token| token != 0);
-        matches!(op.f, "acquire" | "lock")
-            && op.outcome == Outcome::Ok
-            && (is_token(op.output) && op.output != op.input
-                || field(values, op.output, "fence").is_some_and(is_token))
-    })
-}
-
-/// Not a list of micro-operations, nor a set that is read whole.
-fn all_scalars_or_pairs(history: &History) -> bool {
-    let values = history.values();
-    history.operations().all(|op| {
-        [op.input, op.output].into_iter().all(|value| match values.get(value) {
-            Datum::List(_) => values.pair(value).is_some() && !is_micro_operations(values, value),
-            Datum::Map(_) | Datum::Set(_) => false,
-            _ => true,
-        })
-    })
-}
-
-/// `[[f k v] …]`, not empty.
-fn is_micro_operations(values: &Values, value: Value) -> bool {
-    let Datum::List(list) = values.get(value) else { return false };
-    !list.is_empty() && list.iter().all(|op| members(values, *op).is_some_and(|op| op.len() == 3))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::transcript::history;
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_name_and_alias_finds_its_model_and_no_two_collide() {
@@ -385,24 +414,5 @@ mod tests {
             "there is no model registr; did you mean register?; `shakedown models` lists them"
         );
         assert_eq!(answer("bank"), "there is no model bank; `shakedown models` lists them");
-    }
-
-    #[test]
-    fn a_history_tells_its_model() {
-        for (lines, model) in [
-            (&["read nil | ok 1", "write 1"][..], Some("register")),
-            (&["read [1 nil] | ok [1 1]", "write [1 1]"], Some("register")),
-            (&["read nil | ok 1", "cas [1 2]"], Some("cas-register")),
-            (&["get 1 | ok nil"], Some("kv")),
-            (&["acquire nil | ok", "release nil | ok"], Some("mutex")),
-            (&["acquire nil | ok 3", "release nil | ok"], Some("fenced-mutex")),
-            (&["enqueue 1 | ok 1", "dequeue nil | ok 1"], Some("fifo-queue")),
-            (&["transfer 1 | ok 1"], None),
-            (&[], None),
-        ] {
-            assert_eq!(guess(&history(lines)).map(|guess| guess.model.info().name), model, "{lines:?}");
-        }
-        let told = guess(&history(&["release nil", "acquire nil | ok 4"])).unwrap();
-        assert_eq!(told.because, "its functions are acquire, release, and acquiring returns tokens");
     }
 }
