@@ -32,7 +32,31 @@
 //! }
 //! ```
 
-use crate::history::{History, Operation};
+pub mod counter;
+mod decode;
+mod guess;
+pub mod joined;
+pub mod kv;
+pub mod log;
+pub mod multi_register;
+pub mod mutex;
+pub mod persistent;
+mod prepare;
+pub mod priority_queue;
+pub mod queue;
+pub mod register;
+mod registry;
+pub mod set;
+pub mod stack;
+#[cfg(test)]
+pub(crate) mod transcript;
+
+pub use guess::{Guess, guess};
+pub use prepare::{InitialError, PrepareError, Prepared, prepare};
+pub use register::has_independent_keys;
+pub use registry::{MODELS, ModelInfo, ModelName, OperationInfo, UnknownModel, lookup};
+
+use crate::history::Operation;
 use crate::value::{Value, Values};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -83,10 +107,21 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// What a [`Family::Register`] holds before any operation. Only asked of that family.
+    fn initial_value(&self) -> Value {
+        Value::NIL
+    }
+
     /// The part that `action` plays in the family; `None` sends its whole part of the history to the
     /// general engines. Only asked if [`Model::family`] names one.
     fn role(&self, _action: &Self::Action) -> Option<Role> {
         None
+    }
+
+    /// Bytes on the heap that `state` does not share with the state it was stepped from, about: for
+    /// memory budgets.
+    fn state_bytes(&self, _state: &Self::State) -> usize {
+        0
     }
 
     /// A state in words, for explanations.
@@ -123,7 +158,7 @@ pub enum Role {
     TakeUnknown,
     /// Finds nothing to take.
     TakeNothing,
-    /// Sees that value, or the initial one where it equals [`Model::initial`].
+    /// Sees that value, the initial one ([`Model::initial_value`]) included.
     Observe(Value),
     /// Sees exactly the members of that list or set; nil means none.
     ObserveAll(Value),
@@ -165,7 +200,14 @@ impl ModelError {
     }
 }
 
-/// Looks at a history before a model reads it: whether its values are independent keys `[key value]`.
-pub fn has_independent_keys(_history: &History) -> bool {
-    false
+/// `[a b c]`.
+pub(crate) fn show_list(elements: &[Value], values: &Values) -> String {
+    let shown: Vec<String> = elements.iter().map(|element| values.show(*element)).collect();
+    format!("[{}]", shown.join(" "))
+}
+
+/// `{a b c}`.
+pub(crate) fn show_members(elements: &[Value], values: &Values) -> String {
+    let shown: Vec<String> = elements.iter().map(|element| values.show(*element)).collect();
+    format!("{{{}}}", shown.join(" "))
 }

@@ -1,0 +1,133 @@
+//! A log: `append` at the end, `read` all of it.
+//!
+//! The shared log of Balakrishnan et al. 2012 (*CORFU*, §2), as one object. An append may return
+//! where it landed: `[offset value]`, as Kafka's Jepsen test records it, or a bare integer that is
+//! not the value itself (one that is counts as the value repeated). Offsets count from 0.
+
+use super::decode::returned;
+use super::persistent::Chain;
+use super::{Model, ModelError};
+use crate::history::Operation;
+use crate::value::{Datum, Value, Values};
+
+/// A log. Its state shares all but the last entry with the state before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinearLog;
+
+/// What an operation did to a log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogAction {
+    /// Added this value.
+    Append(Value),
+    /// Added this value, and landed at this offset.
+    AppendAt(Value, usize),
+    /// Saw these entries.
+    Read(Chain<Value>),
+}
+
+impl Model for LinearLog {
+    type State = Chain<Value>;
+    type Action = LogAction;
+
+    fn initial(&self) -> Chain<Value> {
+        Chain::empty()
+    }
+
+    fn action(&self, op: &Operation<'_>, values: &Values) -> Result<Option<LogAction>, ModelError> {
+        match op.f {
+            "append" | "send" => append(op, values).map(Some),
+            "read" => match returned(op).map(|seen| values.get(seen)) {
+                None => Ok(None),
+                Some(Datum::Nil) => Ok(Some(LogAction::Read(Chain::empty()))),
+                Some(Datum::List(entries)) => Ok(Some(LogAction::Read(Chain::from_piece(entries)))),
+                Some(_) => Err(ModelError::output(op, values, "the list of all entries")),
+            },
+            _ => Err(ModelError::unknown_function(op, "append, read")),
+        }
+    }
+
+    fn step(&self, state: &Chain<Value>, action: &LogAction) -> Option<Chain<Value>> {
+        match action {
+            LogAction::Append(value) => Some(state.push([*value].into())),
+            LogAction::AppendAt(value, offset) => {
+                (state.len() == *offset).then(|| state.push([*value].into()))
+            }
+            LogAction::Read(entries) => (state == entries).then(|| state.clone()),
+        }
+    }
+
+    fn part(&self, op: &Operation<'_>, _: &Values) -> Option<Value> {
+        op.key
+    }
+
+    fn is_pure(&self, action: &LogAction) -> bool {
+        matches!(action, LogAction::Read(_))
+    }
+
+    fn state_bytes(&self, state: &Chain<Value>) -> usize {
+        state.own_bytes()
+    }
+
+    fn show_state(&self, state: &Chain<Value>, values: &Values) -> String {
+        super::show_list(&state.to_vec(), values)
+    }
+}
+
+fn append(op: &Operation<'_>, values: &Values) -> Result<LogAction, ModelError> {
+    let Some(output) = returned(op).filter(|output| !output.is_nil() && *output != op.input) else {
+        return Ok(LogAction::Append(op.input));
+    };
+    let offset = match values.pair(output) {
+        Some((offset, value)) if value == op.input => offset,
+        _ => output,
+    };
+    match values.int_of(offset).map(usize::try_from) {
+        Some(Ok(offset)) => Ok(LogAction::AppendAt(op.input, offset)),
+        _ => Err(ModelError::output(op, values, "nil, the value, its offset or [offset value]")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transcript::{Table, checks, purity};
+    use super::*;
+
+    #[test]
+    fn a_log_grows_at_its_end() {
+        Table::new(|_: &_| LinearLog)
+            .step("read nil | ok nil", "[]")
+            .step("append 7 | ok 7", "[7]")
+            .step("append 8 | ok 0", "rejected")
+            .step("append 8 | ok 1", "[7 8]")
+            .step("append 2 | ok [1 2]", "rejected")
+            .step("append 2 | ok [2 2]", "[7 8 2]")
+            .step("append :x", "[7 8 2 :x]")
+            .step("read nil | ok [7 8 2]", "rejected")
+            .step("read nil | ok [7 8 2 :x]", "[7 8 2 :x]")
+            .step("read nil", "ignored")
+            .step(
+                "append 3 | ok :y",
+                "error: line 22: append returned the value :y; expected nil, the value, its offset or [offset \
+                 value]",
+            )
+            .step("read nil | ok 3", "error: line 24: read returned the value 3; expected the list of all entries")
+            .step("trim 3", "error: line 25: the model has no function trim; expected one of: append, read")
+            .run();
+    }
+
+    #[test]
+    fn pure_actions_change_nothing_and_the_others_do() {
+        purity(
+            |_| LinearLog,
+            &["append 1", "append 2 | ok [1 2]", "read nil | ok [1 1]", "read nil | ok nil"],
+        );
+    }
+
+    #[test]
+    fn tiny_histories_are_judged() {
+        let word = |lines: &[&str]| checks(|_| LinearLog, lines);
+        assert_eq!(word(&["append 1", "append 2 | ok", "read nil | ok [1 2]"]), "true");
+        assert_eq!(word(&["append 1 | ok", "append 2 | ok", "read nil | ok [2 1]"]), "false");
+        assert_eq!(word(&["append 1 | ok", "append 2 | ok 0", "read nil | ok [1 2]"]), "false");
+    }
+}

@@ -1,0 +1,188 @@
+//! Test support: histories from lines of text, and tables of what a model says to each.
+//!
+//! A line is `[PROCESS] FUNCTION INPUT [| OUTCOME [OUTPUT]]`, as in `0 cas [1 2] | ok true`. Without
+//! an outcome the operation never completes. Each line takes two numbers: its invocation is on line
+//! 2n-1, its completion on line 2n. Operations follow one another: nothing overlaps but what never
+//! completes.
+
+use super::{Model, ModelError};
+use crate::history::{Event, EventKind, History, HistoryBuilder, Outcome, Process};
+use crate::linearizability;
+use crate::options::{Consistency, Options};
+use crate::validate::validate;
+use crate::value::{Value, Values};
+use std::collections::BTreeMap;
+
+/// The history of `lines`.
+pub(crate) fn history(lines: &[&str]) -> History {
+    keyed_history(&lines.iter().map(|line| ("", *line)).collect::<Vec<_>>())
+}
+
+/// The same with a key field; an empty key is none.
+pub(crate) fn keyed_history(lines: &[(&str, &str)]) -> History {
+    let mut builder = HistoryBuilder::new();
+    let mut open = BTreeMap::new();
+    for (n, (key, line)) in lines.iter().enumerate() {
+        let (call, outcome) =
+            line.split_once('|').map_or((*line, ""), |(call, outcome)| (call, outcome.trim()));
+        let key = (!key.is_empty()).then(|| parse(builder.values(), key));
+        let (id, call) = match call.split_once(' ') {
+            Some((first, rest)) if first.parse::<i64>().is_ok() => (first.parse().unwrap(), rest),
+            _ => (100 + n as i64, call),
+        };
+        let (f, input) = call.trim().split_once(' ').unwrap_or((call.trim(), "nil"));
+        let f = builder.function(f).unwrap();
+        let (kind, output) = outcome.split_once(' ').unwrap_or((outcome, "nil"));
+        let completion = match kind {
+            "ok" => Some(EventKind::Ok),
+            "fail" => Some(EventKind::Fail),
+            "info" => Some(EventKind::Info),
+            "" => None,
+            other => panic!("no such outcome: {other}"),
+        };
+        for (kind, text) in [(Some(EventKind::Invoke), input), (completion, output)] {
+            let Some(kind) = kind else { continue };
+            let value = parse(builder.values(), text);
+            let line = 2 * n as u32 + if kind == EventKind::Invoke { 1 } else { 2 };
+            let process = Process::Client(id);
+            let event = Event { process, kind, f, key, value, error: Value::NIL, time_ns: -1, line };
+            if kind != EventKind::Invoke {
+                open.remove(&id);
+            } else if let Some(crashed) = open.insert(id, f) {
+                let end = Event { kind: EventKind::Info, f: crashed, ..event };
+                builder.push(end).expect("a process that goes on crashed on an earlier line");
+            }
+            builder.push(event).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+/// The actions of all operations that constrain something.
+pub(crate) fn actions<M: Model>(model: &M, history: &History) -> Vec<M::Action> {
+    let read = |op| model.action(&op, history.values()).unwrap();
+    history.operations().filter(|op| op.outcome != Outcome::Fail).filter_map(read).collect()
+}
+
+/// A table of operations, each with the state it should lead to.
+pub(crate) struct Table<'t, F> {
+    model: F,
+    rows: Vec<(&'t str, &'t str)>,
+}
+
+impl<'t, M: Model, F: Fn(&History) -> M> Table<'t, F> {
+    pub(crate) fn new(model: F) -> Table<'t, F> {
+        Table { model, rows: Vec::new() }
+    }
+
+    /// `expected` is the state after the line, in words; `rejected`, `ignored`, or `error: …`.
+    /// Whatever is not a state leaves the table in the state before.
+    pub(crate) fn step(mut self, line: &'t str, expected: &'t str) -> Table<'t, F> {
+        self.rows.push((line, expected));
+        self
+    }
+
+    pub(crate) fn run(self) {
+        let history = history(&self.rows.iter().map(|row| row.0).collect::<Vec<_>>());
+        let model = (self.model)(&history);
+        let mut state = model.initial();
+        for (op, (line, expected)) in history.operations().zip(self.rows) {
+            let found = match model.action(&op, history.values()) {
+                Err(error) => format!("error: {error}"),
+                Ok(None) => "ignored".to_owned(),
+                Ok(Some(action)) => match model.step(&state, &action) {
+                    None => "rejected".to_owned(),
+                    Some(next) => {
+                        state = next;
+                        model.show_state(&state, history.values())
+                    }
+                },
+            };
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+}
+
+/// Walks every state that words of at most five letters from `alphabet` reach, and holds `is_pure`
+/// to its promise there. The twin: each action is possible somewhere, and each that is not pure
+/// changes something.
+pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str]) {
+    let history = history(alphabet);
+    let model = model(&history);
+    let actions = actions(&model, &history);
+    assert_eq!(actions.len(), alphabet.len(), "a letter is ignored");
+    let mut states = vec![model.initial()];
+    let (mut possible, mut changes) = (vec![false; actions.len()], vec![false; actions.len()]);
+    let mut layer = 0;
+    for _ in 0..5 {
+        let end = states.len();
+        for at in layer..end {
+            for (letter, action) in actions.iter().enumerate() {
+                let Some(next) = model.step(&states[at], action) else { continue };
+                possible[letter] = true;
+                if next != states[at] {
+                    changes[letter] = true;
+                    assert!(!model.is_pure(action), "{} changes {:?}", alphabet[letter], states[at]);
+                }
+                if !states.contains(&next) {
+                    states.push(next);
+                }
+            }
+        }
+        layer = end;
+    }
+    for (letter, action) in actions.iter().enumerate() {
+        assert!(possible[letter], "{} is never possible", alphabet[letter]);
+        assert_eq!(changes[letter], !model.is_pure(action), "{}", alphabet[letter]);
+    }
+}
+
+/// The engine's word on `lines`, its proof re-checked.
+pub(crate) fn checks<M: Model>(model: impl Fn(&History) -> M, lines: &[&str]) -> &'static str {
+    let history = history(lines);
+    let model = model(&history);
+    let verdict = judge(&model, &history).unwrap();
+    validate(&history, &model, Consistency::Linearizable, &verdict).unwrap();
+    verdict.word()
+}
+
+fn judge<M: Model>(model: &M, history: &History) -> Result<crate::verdict::Verdict, ModelError> {
+    linearizability::check(history, model, &Options { threads: 1, ..Options::default() })
+}
+
+/// One value in EDN: scalars, vectors, maps and sets.
+pub(crate) fn parse(values: &mut Values, text: &str) -> Value {
+    let mut rest = text;
+    let value = parse_one(values, &mut rest);
+    assert_eq!(rest.trim(), "", "after the value in {text:?}");
+    value
+}
+
+fn parse_one(values: &mut Values, rest: &mut &str) -> Value {
+    *rest = rest.trim_start_matches([' ', ',']);
+    for (open, close) in [("[", ']'), ("#{", '}'), ("{", '}')] {
+        let Some(inner) = rest.strip_prefix(open) else { continue };
+        *rest = inner;
+        let mut members = Vec::new();
+        loop {
+            *rest = rest.trim_start_matches([' ', ',']);
+            if let Some(after) = rest.strip_prefix(close) {
+                *rest = after;
+                break;
+            }
+            members.push(parse_one(values, rest));
+        }
+        return match open {
+            "[" => values.list(&members),
+            "#{" => values.set(&members),
+            _ => values.map(&members.chunks(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>()),
+        };
+    }
+    let end = match rest.strip_prefix('"') {
+        Some(inner) => inner.find('"').expect("a closing quote") + 2,
+        None => rest.find([' ', ',', ']', '}']).unwrap_or(rest.len()),
+    };
+    let (atom, after) = rest.split_at(end);
+    *rest = after;
+    super::prepare::parse_scalar(atom, values).unwrap_or_else(|| panic!("not a value: {atom:?}"))
+}
