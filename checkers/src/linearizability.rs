@@ -15,6 +15,7 @@
 
 mod bits;
 mod budget;
+mod distinct;
 mod explain;
 mod jit;
 mod machine;

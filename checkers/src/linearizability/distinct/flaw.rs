@@ -1,0 +1,47 @@
+//! Deliberate mistakes, one per line of the procedures that matters, switched on by tests only.
+//!
+//! A comparison with an oracle proves something only if it fails when the procedure is wrong. Each
+//! flaw is asked for at the very line that it breaks; outside tests the answer is constant false.
+
+/// A mistake that somebody could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Forward zones may overlap.
+    ForwardZonesUnchecked,
+    /// A backward zone may lie inside a forward one.
+    BackwardZonesUnchecked,
+    /// Zones that only touch count as overlapping: `<=` for `<`.
+    TouchingZonesOverlap,
+    /// The initial value may come back.
+    InitialValueUnchecked,
+    /// A read may complete before its write begins.
+    ReadBeforeWriteUnchecked,
+    /// Every read of the initial value is taken for one before that value was written again.
+    RewrittenInitialIgnored,
+}
+
+/// Whether `flaw` is on in this thread.
+#[cfg(test)]
+pub(super) fn on(flaw: Flaw) -> bool {
+    CURRENT.get() == Some(flaw)
+}
+
+/// Whether `flaw` is on: never, outside tests.
+#[cfg(not(test))]
+pub(super) const fn on(_flaw: Flaw) -> bool {
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    static CURRENT: std::cell::Cell<Option<Flaw>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `f` with `flaw` on.
+#[cfg(test)]
+pub(super) fn with<R>(flaw: Option<Flaw>, f: impl FnOnce() -> R) -> R {
+    let before = CURRENT.replace(flaw);
+    let result = f();
+    CURRENT.set(before);
+    result
+}

@@ -1,0 +1,177 @@
+//! Small histories: all of them up to a size, and random ones that are nearly legal.
+
+use super::super::Item;
+use crate::history::NEVER;
+use crate::model::{Family, Role};
+use crate::value::{Value, Values};
+
+/// A generator with a fixed algorithm, so that a seed means the same history for ever: SplitMix64
+/// (Steele, Lea & Flood 2014).
+pub(super) struct Rng(pub(super) u64);
+
+impl Rng {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`.
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    /// True in `percent` of a hundred cases.
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// The small integer `i`.
+pub(super) fn int(i: u64) -> Value {
+    Value::small_int(i as i64).expect("small")
+}
+
+/// Calls `visit` with every way in which `n` intervals can lie to each other, sorted by invocation;
+/// with `pending`, also every way in which some of them never end.
+pub(super) fn each_shape(n: usize, pending: bool, visit: &mut dyn FnMut(&[(u32, u32)])) {
+    let mut shape = Vec::with_capacity(n);
+    extend_shape(n, pending, 0, &mut shape, visit);
+}
+
+fn extend_shape(
+    n: usize,
+    pending: bool,
+    position: u32,
+    shape: &mut Vec<(u32, u32)>,
+    visit: &mut dyn FnMut(&[(u32, u32)]),
+) {
+    let open: Vec<usize> = (0..shape.len()).filter(|&i| shape[i].1 == NEVER).collect();
+    if shape.len() == n && (pending || open.is_empty()) {
+        visit(shape);
+    }
+    if shape.len() < n {
+        shape.push((position, NEVER));
+        extend_shape(n, pending, position + 1, shape, visit);
+        shape.pop();
+    }
+    for i in open {
+        shape[i].1 = position;
+        extend_shape(n, pending, position + 1, shape, visit);
+        shape[i].1 = NEVER;
+    }
+}
+
+/// Every assignment of roles to `n` operations of a family, values numbered from 1 as they are put.
+/// One value that is never put is among those taken or observed.
+pub(super) fn each_roles(family: Family, n: usize, values: &mut Values) -> Vec<Vec<Role>> {
+    let mut all = Vec::new();
+    for puts in 0..1u32 << n {
+        let k = u64::from(puts.count_ones());
+        let others: Vec<Role> = match family {
+            Family::Register => (0..=k + 1).map(|v| Role::Observe(int(v))).collect(),
+            Family::GrowSet => {
+                let sets = 0..1u64 << (k + 1).min(4);
+                sets.map(|set| Role::ObserveAll(collection(set, values))).collect()
+            }
+            _ => (1..=k + 1)
+                .map(|v| Role::Take(int(v)))
+                .chain([Role::TakeNothing, Role::TakeUnknown])
+                .collect(),
+        };
+        let free = n as u32 - puts.count_ones();
+        for mut code in 0..others.len().pow(free) {
+            let mut put = 0;
+            let role = |i: usize| {
+                if puts >> i & 1 == 1 {
+                    put += 1;
+                    return Role::Put(int(put));
+                }
+                let other = others[code % others.len()];
+                code /= others.len();
+                other
+            };
+            all.push((0..n).map(role).collect());
+        }
+    }
+    all
+}
+
+/// The set of the values whose bits are set, the lowest being 1.
+fn collection(set: u64, values: &mut Values) -> Value {
+    let members: Vec<Value> = (0..8).filter(|i| set >> i & 1 == 1).map(|i| int(i + 1)).collect();
+    if members.is_empty() { Value::NIL } else { values.list(&members) }
+}
+
+/// A random history: a legal run whose points are blurred to intervals, in half of the cases with
+/// some operations exchanged first. Some operations never complete. In a quarter of the cases
+/// positions are coarse, so that several events share one.
+pub(super) fn random(family: Family, most: u64, rng: &mut Rng, values: &mut Values) -> Vec<Item> {
+    let n = 1 + rng.below(most) as usize;
+    let mut roles = legal_run(family, n, rng, values);
+    match rng.below(8) {
+        0..4 => {}
+        7 => (1..n).rev().for_each(|i| roles.swap(i, rng.below(i as u64 + 1) as usize)),
+        swaps => {
+            (4..=swaps).for_each(|_| roles.swap(rng.below(n as u64) as usize, rng.below(n as u64) as usize))
+        }
+    }
+    let blur = [30, 100, 200, 400][rng.below(4) as usize];
+    let coarse = [1, 1, 1, 50][rng.below(4) as usize];
+    let mut items: Vec<Item> = roles
+        .into_iter()
+        .enumerate()
+        .map(|(i, role)| {
+            let point = 1000 + 100 * i as u64;
+            let inv = (point - rng.below(blur)) / coarse;
+            let res = ((point + rng.below(blur)) / coarse).max(inv);
+            let pending = role == Role::TakeUnknown || rng.chance(6);
+            Item { inv: inv as u32, res: if pending { NEVER } else { res as u32 }, role }
+        })
+        .collect();
+    for item in &mut items {
+        // A crashed dequeue does not tell what it took.
+        if item.res == NEVER && matches!(item.role, Role::Take(_)) {
+            item.role = Role::TakeUnknown;
+        }
+    }
+    items.sort_by_key(|item| item.inv);
+    items
+}
+
+/// Roles in an order that is legal one after the other.
+fn legal_run(family: Family, n: usize, rng: &mut Rng, values: &mut Values) -> Vec<Role> {
+    // Now and then the initial value of a register, 0, is among those written.
+    let first = u64::from(!rng.chance(10));
+    let mut names: Vec<u64> = (first..first + n as u64).collect();
+    for i in (1..n).rev() {
+        names.swap(i, rng.below(i as u64 + 1) as usize);
+    }
+    let mut inside: Vec<u64> = Vec::new();
+    let mut roles = Vec::with_capacity(n);
+    let put_percent = [30, 50, 70][rng.below(3) as usize];
+    for name in names {
+        if rng.chance(put_percent) || family == Family::Register && inside.is_empty() && rng.chance(50) {
+            inside.push(name);
+            roles.push(Role::Put(int(name)));
+            continue;
+        }
+        let exit = match family {
+            Family::Queue => 0,
+            Family::PriorityQueue => (0..inside.len()).max_by_key(|&i| inside[i]).unwrap_or(0),
+            _ => inside.len().saturating_sub(1),
+        };
+        roles.push(match family {
+            Family::Register => Role::Observe(int(inside.last().copied().unwrap_or(0))),
+            Family::GrowSet => {
+                let members: Vec<Value> = inside.iter().map(|&v| int(v)).collect();
+                Role::ObserveAll(values.list(&members))
+            }
+            _ if inside.is_empty() => Role::TakeNothing,
+            _ => Role::Take(int(inside.remove(exit))),
+        });
+    }
+    roles
+}
