@@ -1,0 +1,352 @@
+//! Claims of the module's text, each checked on histories of every object.
+
+use super::*;
+use shakedown_checkers::history::{NEVER, Operation, Outcome};
+use shakedown_checkers::linearizability::check;
+use shakedown_checkers::model::{Model, ModelError};
+use shakedown_checkers::options::Options;
+use std::collections::BTreeMap;
+
+/// A sequential specification by texts, as plain as can be and independent of the generator's.
+struct Referee(Object);
+
+/// Per key, the values held, in the order of their arrival.
+type Held = BTreeMap<String, Vec<String>>;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Seen {
+    f: String,
+    key: String,
+    input: String,
+    /// `None` if nobody saw it.
+    output: Option<String>,
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.trim_matches(['[', ']']).split_whitespace().map(str::to_owned).collect()
+}
+
+impl Model for Referee {
+    type State = Held;
+    type Action = Vec<Seen>;
+
+    fn initial(&self) -> Held {
+        Held::new()
+    }
+
+    fn action(&self, op: &Operation<'_>, values: &Arena) -> Result<Option<Vec<Seen>>, ModelError> {
+        let mut key = op.key.map_or(String::new(), |key| values.show(key));
+        let (mut input, mut output) = (op.input, op.output);
+        if matches!(self.0, Object::Register | Object::CasRegister)
+            && let Some((k, inner)) = values.pair(op.input)
+            && (op.f != "cas" || values.pair(inner).is_some())
+        {
+            (key, input) = (values.show(k), inner);
+            output = values.pair(op.output).map_or(op.output, |pair| pair.1);
+        }
+        let known = op.outcome == Outcome::Ok;
+        let (input, output) = (values.show(input), values.show(output));
+        if self.0 != Object::MultiRegister {
+            let output = known.then_some(output);
+            return Ok(Some(vec![Seen { f: op.f.to_owned(), key, input, output }]));
+        }
+        let triples = |text: &str| words(&text.replace(['[', ']'], " "));
+        let (asked, got) = (triples(&input), triples(&output));
+        let micro = |(i, asked): (usize, &[String])| Seen {
+            f: asked[0].trim_start_matches(':').to_owned(),
+            key: asked[1].clone(),
+            input: asked[2].clone(),
+            output: known.then(|| got[i * 3 + 2].clone()),
+        };
+        Ok(Some(asked.chunks_exact(3).enumerate().map(micro).collect()))
+    }
+
+    fn step(&self, state: &Held, action: &Vec<Seen>) -> Option<Held> {
+        let mut state = state.clone();
+        for op in action {
+            let held = state.entry(op.key.clone()).or_default();
+            let fits = |found: Option<&String>| {
+                op.output.as_deref().is_none_or(|seen| seen == found.map_or("nil", String::as_str))
+            };
+            let take = match self.0 {
+                Object::FifoQueue => (!held.is_empty()).then_some(0),
+                Object::Stack => held.len().checked_sub(1),
+                _ => (0..held.len()).max_by_key(|&at| held[at].parse::<i64>().unwrap_or(-1)),
+            };
+            let legal = match (self.0, op.f.as_str()) {
+                (Object::LinearSet, "read") => op.output.as_deref().is_none_or(|seen| {
+                    let (mut seen, mut held) = (words(seen), held.clone());
+                    (seen.sort(), held.sort(), held.dedup());
+                    seen == held
+                }),
+                (Object::LinearLog, "read") => op.output.as_deref().is_none_or(|seen| words(seen) == *held),
+                (Object::LinearCounter, "read") => {
+                    let sum: i64 = held.iter().map(|delta| delta.parse::<i64>().unwrap()).sum();
+                    op.output.as_deref().is_none_or(|seen| seen == sum.to_string())
+                }
+                (Object::Kv, "get") => {
+                    let text = held.concat().replace("\"\"", "");
+                    fits(Some(&text).filter(|text| !text.is_empty()))
+                }
+                (_, "read" | "r") => fits(held.last()),
+                (_, "dequeue" | "pop" | "delete-max") => {
+                    fits(take.map(|at| &held[at])) && {
+                        take.map(|at| held.remove(at));
+                        true
+                    }
+                }
+                (_, "cas") => {
+                    let (from, to) = (words(&op.input)[0].clone(), words(&op.input)[1].clone());
+                    let matches = held.last() == Some(&from);
+                    *held = if matches { vec![to] } else { held.clone() };
+                    op.output.as_deref().is_none_or(|seen| (seen != "false") == matches)
+                }
+                (_, "acquire") => std::mem::replace(held, vec!["held".to_owned()]).is_empty(),
+                (_, "release") => !std::mem::take(held).is_empty(),
+                (_, "write" | "w" | "put") => {
+                    *held = vec![op.input.clone()];
+                    true
+                }
+                (_, "add" | "append" | "enqueue" | "push" | "insert") => {
+                    held.push(op.input.clone());
+                    true
+                }
+                (_, f) => unreachable!("{f}"),
+            };
+            if !legal {
+                return None;
+            }
+        }
+        Some(state)
+    }
+}
+
+fn verdict(plan: &Synthetic) -> &'static str {
+    let history = plan.generate().unwrap_or_else(|error| panic!("{error}: {plan:?}"));
+    check(&history, &Referee(plan.object), &Options::default()).unwrap().word()
+}
+
+fn small(object: Object, seed: u64) -> Synthetic {
+    let crash_rate = [0.0, 0.05][seed as usize % 2];
+    Synthetic { operations: 24, clients: 2, crash_rate, seed, ..Synthetic::new(object) }
+}
+
+#[test]
+fn a_plan_without_a_violation_is_linearizable() {
+    for object in Object::ALL {
+        for seed in 0..12 {
+            let plan = small(object, seed);
+            assert_eq!(verdict(&plan), "true", "{plan:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_and_ranges_of_values_stay_linearizable() {
+    for object in Object::ALL.into_iter().filter(|object| *object != Object::Mutex) {
+        for seed in 0..6 {
+            let values = Some(Values::Range { start: 0, end: 3 });
+            let keys = if object.has_keys() { 2 } else { 1 };
+            let plan = Synthetic { values, keys, ..small(object, seed) };
+            assert_eq!(verdict(&plan), "true", "{plan:?}");
+        }
+    }
+}
+
+#[test]
+fn every_violation_is_not_linearizable() {
+    for object in Object::ALL {
+        for &violation in violations_for(object) {
+            for (seed, position) in (0..2).flat_map(|seed| Position::ALL.map(|p| (seed, p))) {
+                let values = violation_values(object, violation);
+                let plan = Synthetic {
+                    violation: Some(violation),
+                    position,
+                    values,
+                    operations: 40,
+                    ..small(object, seed)
+                };
+                match plan.generate() {
+                    Ok(_) => assert_eq!(verdict(&plan), "false", "{plan:?}"),
+                    Err(error) => panic!("{error}: {plan:?}"),
+                }
+            }
+        }
+    }
+}
+
+fn violation_values(object: Object, violation: Violation) -> Option<Values> {
+    (object.values() != Some(Values::Distinct) && plant::needs_distinct(object, violation))
+        .then_some(Values::Distinct)
+}
+
+#[test]
+fn every_violation_finds_a_place_under_high_concurrency() {
+    for object in Object::ALL {
+        for &violation in violations_for(object) {
+            for position in Position::ALL {
+                let plan = Synthetic {
+                    operations: 4_000,
+                    clients: 30,
+                    crash_rate: 0.02,
+                    violation: Some(violation),
+                    position,
+                    values: violation_values(object, violation),
+                    ..Synthetic::new(object)
+                };
+                plan.generate().unwrap_or_else(|error| panic!("{object} {position}: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_seed_means_one_history() {
+    for object in Object::ALL {
+        let plan = Synthetic { crash_rate: 0.1, seed: 42, ..Synthetic::new(object) };
+        let show = |plan: &Synthetic| {
+            let history = plan.generate().unwrap();
+            let rows: Vec<String> = history
+                .operations()
+                .map(|op| {
+                    let (input, output) = (history.values().show(op.input), history.values().show(op.output));
+                    format!("{op:?} {input} {output}")
+                })
+                .collect();
+            rows
+        };
+        assert_eq!(show(&plan), show(&plan));
+        assert_ne!(show(&plan), show(&Synthetic { seed: 43, ..plan.clone() }));
+    }
+}
+
+#[test]
+fn a_seed_means_the_same_on_every_platform() {
+    let plan = Synthetic { operations: 5, clients: 2, seed: 1, ..Synthetic::new(Object::CasRegister) };
+    let history = plan.generate().unwrap();
+    let show = |value| history.values().show(value);
+    let rows: Vec<String> = history
+        .operations()
+        .map(|op| {
+            let (start, end) = (op.invoke_time_ns, op.complete_time_ns);
+            format!("{} {} {} -> {} [{start}, {end}]", op.process, op.f, show(op.input), show(op.output))
+        })
+        .collect();
+    let expected = [
+        "0 write 3 -> 3 [1, 8596480]",
+        "1 cas [0 4] -> false [2, 7441]",
+        "1 write 4 -> 4 [7442, 823448]",
+        "1 write 1 -> 1 [823449, 3387218]",
+        "1 read nil -> 1 [3387219, 3490337]",
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn exactly_so_many_operations_are_open_as_there_are_clients() {
+    for object in Object::ALL {
+        let plan = Synthetic { clients: 7, crash_rate: 0.1, ..Synthetic::new(object) };
+        let history = plan.generate().unwrap();
+        assert_eq!(history.len(), 1_000);
+        let mut starts = vec![0_i32; history.event_count() as usize + 1];
+        for op in history.operations() {
+            starts[op.invoke_position as usize] += 1;
+            starts[op.complete_position.min(history.event_count()) as usize] -= 1;
+            assert!(op.invoke_time_ns < op.complete_time_ns || op.complete_position == NEVER);
+        }
+        let last = history.operation(999).invoke_position as usize;
+        let mut open = 0;
+        for (at, change) in starts.iter().enumerate().take(last + 1) {
+            open += change;
+            assert!(at < 7 || (6..=7).contains(&open), "{open} open at event {at} of {object}");
+        }
+        assert_eq!(open, 7);
+    }
+}
+
+#[test]
+fn crashes_come_at_their_rate_and_retire_their_process() {
+    let plan = Synthetic { operations: 20_000, crash_rate: 0.05, ..Synthetic::new(Object::Register) };
+    let history = plan.generate().unwrap();
+    let crashed: Vec<_> = history.operations().filter(|op| op.outcome == Outcome::Info).collect();
+    // Standard deviation 31.
+    assert!((880..1_120).contains(&crashed.len()), "{}", crashed.len());
+    let seen: Vec<i64> = history.operations().filter(|op| !op.output.is_nil()).map(|op| op.process).collect();
+    assert!(seen.iter().any(|process| *process >= 100), "clients go on under new numbers");
+    for op in &crashed {
+        let later = history.operations().skip(op.id as usize + 1);
+        assert!(later.take(100).all(|other| other.process != op.process), "{op:?}");
+    }
+}
+
+#[test]
+fn half_of_the_crashed_writes_took_effect() {
+    let plan = Synthetic {
+        operations: 40_000,
+        clients: 2,
+        crash_rate: 0.5,
+        mix: Some(Mix(vec![4, 1])),
+        ..Synthetic::new(Object::Register)
+    };
+    let history = plan.generate().unwrap();
+    let read: std::collections::BTreeSet<Value> =
+        history.operations().filter(|op| op.f == "read").map(|op| op.output).collect();
+    let seen = |outcome| {
+        let writes: Vec<_> =
+            history.operations().filter(|op| op.f == "write" && op.outcome == outcome).collect();
+        writes.iter().filter(|op| read.contains(&op.input)).count() as f64 / writes.len() as f64
+    };
+    let ratio = seen(Outcome::Info) / seen(Outcome::Ok);
+    assert!((0.42..0.58).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn the_mix_is_followed_and_failed_compare_and_sets_are_recorded() {
+    let history = Synthetic { operations: 9_000, ..Synthetic::new(Object::CasRegister) }.generate().unwrap();
+    for f in ["read", "write", "cas"] {
+        let count = history.operations().filter(|op| op.f == f).count();
+        assert!((2_800..3_200).contains(&count), "{count} of {f}");
+    }
+    let failed = history.operations().filter(|op| op.output == Value::FALSE).count();
+    assert!((2_000..2_800).contains(&failed), "about four fifths of 3,000, not {failed}");
+}
+
+#[test]
+fn names_read_back() {
+    for object in Object::ALL {
+        assert_eq!(object.name().parse(), Ok(object));
+        assert!(!violations_for(object).is_empty());
+    }
+    for violation in Violation::ALL {
+        assert_eq!(violation.name().parse(), Ok(violation));
+    }
+    assert_eq!("0..5".parse(), Ok(Values::Range { start: 0, end: 5 }));
+    assert_eq!("distinct".parse(), Ok(Values::Distinct));
+    assert_eq!("2:1:1".parse(), Ok(Mix(vec![2, 1, 1])));
+    let error = "registre".parse::<Object>().unwrap_err().to_string();
+    assert!(
+        error.starts_with("unknown model \"registre\"; expected one of: register, cas-register"),
+        "{error}"
+    );
+}
+
+#[test]
+fn impossible_plans_are_refused_with_the_reason() {
+    let refused = |plan: Synthetic, reason: &str| {
+        let error = plan.generate().unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    };
+    let register = || Synthetic::new(Object::Register);
+    refused(Synthetic { violation: Some(Violation::Duplicate), ..register() }, "it has: stale-read");
+    refused(Synthetic { crash_rate: 1.5, ..register() }, "crash rate is 1.5; expected 0 to 1");
+    refused(Synthetic { operations: 0, ..register() }, "operations is 0");
+    refused(Synthetic { keys: 2, ..Synthetic::new(Object::Stack) }, "stack has one key only");
+    refused(Synthetic { values: Some(Values::Distinct), ..Synthetic::new(Object::Mutex) }, "holds no value");
+    refused(Synthetic { mix: Some(Mix(vec![1])), ..register() }, "one weight each for read:write");
+    let range = Some(Values::Range { start: 0, end: 5 });
+    let future = Some(Violation::FutureRead);
+    refused(Synthetic { violation: future, values: range, ..register() }, "only with distinct values");
+    let lone =
+        Synthetic { clients: 1, violation: Some(Violation::DoubleAcquire), ..Synthetic::new(Object::Mutex) };
+    refused(lone, "no place for a certain double-acquire");
+}
