@@ -132,7 +132,7 @@ impl<M: Model> Run<'_, M> {
                 }
                 let budget = budget.for_part(at, &first_invalid);
                 let decided = self.decide(&parts[at], &budget, 1, FIRST_ROUND_WORK);
-                if matches!(decided, Decided::Invalid) {
+                if matches!(decided, Decided::Invalid(_)) {
                     first_invalid.fetch_min(at, Ordering::SeqCst);
                 }
                 mine.push((at, decided));
@@ -156,7 +156,7 @@ impl<M: Model> Run<'_, M> {
 
     /// What the first round left undecided, one part at a time, unless an invalid one is known.
     fn second_round(&mut self, parts: &[PartReads<M::Action>]) {
-        let invalid = |decided: &Option<Decided>| matches!(decided, Some(Decided::Invalid));
+        let invalid = |decided: &Option<Decided>| matches!(decided, Some(Decided::Invalid(_)));
         if self.decided.iter().any(invalid) {
             return;
         }
@@ -165,7 +165,7 @@ impl<M: Model> Run<'_, M> {
                 continue;
             }
             let decided = self.decide(part, &self.budget, self.threads, u64::MAX);
-            let is_invalid = matches!(decided, Decided::Invalid);
+            let is_invalid = matches!(decided, Decided::Invalid(_));
             self.decided[at] = Some(decided);
             if is_invalid {
                 return;
@@ -183,7 +183,8 @@ impl<M: Model> Run<'_, M> {
                 progress.memory_bytes.store(engine.heap_bytes() as u64, Ordering::Relaxed);
             }
         };
-        let decided = portfolio::decide(self.model, &part.reads, budget, threads, work_max, &watch);
+        let decided =
+            portfolio::decide(self.history, self.model, &part.reads, budget, threads, work_max, &watch);
         if matches!(decided, Decided::Valid(_)) {
             let done = self.done.fetch_add(part.reads.len(), Ordering::Relaxed) + part.reads.len();
             if let Some(progress) = progress {
@@ -194,13 +195,13 @@ impl<M: Model> Run<'_, M> {
     }
 
     fn verdict(self, parts: &[PartReads<M::Action>]) -> Verdict {
-        if let Some(at) = self.decided.iter().position(|d| matches!(d, Some(Decided::Invalid))) {
-            return Verdict::Invalid(Box::new(witness::find(
-                self.history,
-                self.model,
-                &parts[at],
-                &self.budget,
-            )));
+        for (part, decided) in parts.iter().zip(&self.decided) {
+            let witness = match decided {
+                Some(Decided::Invalid(Some(near))) => witness::of_distinct(self.history, part, near),
+                Some(Decided::Invalid(None)) => witness::find(self.history, self.model, part, &self.budget),
+                _ => continue,
+            };
+            return Verdict::Invalid(Box::new(witness));
         }
         let valid = self.decided.iter().filter(|d| matches!(d, Some(Decided::Valid(_)))).count();
         let mut certificate = Certificate::default();
@@ -210,7 +211,7 @@ impl<M: Model> Run<'_, M> {
                 Decided::Unknown(effort) => {
                     return Verdict::Unknown(Box::new(unknown(part.key, effort, (valid, parts.len()))));
                 }
-                Decided::Invalid => unreachable!("an invalid part is reported above"),
+                Decided::Invalid(_) => unreachable!("an invalid part is reported above"),
             }
         }
         Verdict::Valid(certificate)

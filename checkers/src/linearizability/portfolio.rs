@@ -2,22 +2,35 @@
 //! else a race of the two general ones.
 
 use super::budget::Budget;
+use super::distinct::{self, Decision, Item, Why};
 use super::jit::{Jit, words_needed};
 use super::problem::{Op, Problem, Read};
 use super::race::{Engine, Finding, race};
 use super::wgl::Wgl;
-use crate::history::OpId;
+use crate::history::{History, OpId};
 use crate::model::Model;
+use crate::value::Value;
 use crate::verdict::Reason;
 
 /// What was found out about a part.
 pub(crate) enum Decided {
     /// An order of its operations.
     Valid(Vec<OpId>),
-    /// There is none.
-    Invalid,
+    /// There is none. What the near-linear engine found, if that was the one.
+    Invalid(Option<Box<Near>>),
     /// Not decided.
     Unknown(Effort),
+}
+
+/// Why a near-linear engine says that there is no order.
+pub(crate) struct Near {
+    /// Rows of the operations that cannot all be placed.
+    pub(crate) core: Vec<OpId>,
+    /// The values that they are about.
+    pub(crate) values: Vec<Value>,
+    /// Indices are of the part's operations.
+    pub(crate) why: Why,
+    pub(crate) minimal: bool,
 }
 
 /// How far an undecided search came.
@@ -31,8 +44,9 @@ pub(crate) struct Effort {
     pub(crate) memory_bytes: usize,
 }
 
-/// Races the general engines over a part.
+/// Decides a part.
 pub(crate) fn decide<M: Model>(
+    history: &History,
     model: &M,
     reads: &[Read<M::Action>],
     budget: &Budget,
@@ -40,6 +54,9 @@ pub(crate) fn decide<M: Model>(
     work_max: u64,
     watch: &(dyn Fn(&dyn Engine) + Sync),
 ) -> Decided {
+    if let Some(decided) = decide_distinct(history, model, reads) {
+        return decided;
+    }
     let problem = Problem::new(model, reads);
     let share = budget.with_memory(budget.memory_bytes / 2);
     let mut engines: Vec<Box<dyn Engine + '_>> = vec![];
@@ -51,7 +68,7 @@ pub(crate) fn decide<M: Model>(
         Some(Finding::Valid(order)) => {
             Decided::Valid(order.into_iter().map(|i| problem.ops[i as usize].id).collect())
         }
-        Some(Finding::Invalid) => Decided::Invalid,
+        Some(Finding::Invalid) => Decided::Invalid(None),
         undecided => Decided::Unknown(Effort {
             reason: match undecided {
                 Some(Finding::GaveUp(reason)) => Some(reason),
@@ -62,6 +79,27 @@ pub(crate) fn decide<M: Model>(
             configurations: engines.iter().map(|engine| engine.work()).sum(),
             memory_bytes: engines.iter().map(|engine| engine.heap_bytes()).sum(),
         }),
+    }
+}
+
+/// The near-linear engine's answer, if the part is one that it can answer.
+fn decide_distinct<M: Model>(history: &History, model: &M, reads: &[Read<M::Action>]) -> Option<Decided> {
+    let family = model.family()?;
+    let mut items = Vec::with_capacity(reads.len());
+    for read in reads {
+        items.push(Item { inv: read.inv, res: read.res, role: model.role(&read.action)? });
+    }
+    match distinct::decide(family, &items, model.initial_value(), history.values()) {
+        Decision::Valid(order) => {
+            Some(Decided::Valid(order.into_iter().map(|i| reads[i as usize].id).collect()))
+        }
+        Decision::Invalid { core, values, why, minimal } => Some(Decided::Invalid(Some(Box::new(Near {
+            core: core.into_iter().map(|i| reads[i as usize].id).collect(),
+            values,
+            why,
+            minimal,
+        })))),
+        Decision::NotApplicable => None,
     }
 }
 

@@ -11,6 +11,7 @@ use super::budget::Budget;
 use super::explain;
 use super::jit::{Jit, words_needed};
 use super::machine::ActionId;
+use super::portfolio::Near;
 use super::problem::{Demand, Op, Problem};
 use super::race::{Engine, Finding};
 use crate::history::{History, NEVER, OpId};
@@ -50,6 +51,21 @@ pub(crate) fn find<M: Model>(
     };
     witness.states_seen.sort_unstable();
     witness.states_seen.dedup();
+    witness.sentences = explain::general(history, &witness);
+    witness
+}
+
+/// The witness of a part that a near-linear engine has found impossible.
+pub(crate) fn of_distinct<A>(history: &History, part: &PartReads<A>, near: &Near) -> Witness {
+    let mut witness = Witness {
+        key: part.key,
+        core: near.core.clone(),
+        failed: *near.core.last().expect("an impossible history has an operation"),
+        values: Some(near.values.clone()),
+        states_seen: vec![],
+        minimal: near.minimal,
+        sentences: vec![],
+    };
     witness.sentences = explain::general(history, &witness);
     witness
 }
