@@ -34,7 +34,6 @@ use super::multiset::{MultisetId, Multisets};
 use super::path::{Path, StepId};
 use super::problem::{Demand, Moment, Op, Problem, moments};
 use super::race::{Engine, Finding};
-use crate::model::Model;
 use crate::value::fast_hash;
 use crate::verdict::Reason;
 use hashbrown::HashTable;
@@ -96,11 +95,11 @@ struct Crashed {
 }
 
 /// The search. `W` words are enough for the operations open at once (see [`words_needed`]).
-pub(crate) struct Jit<'p, M: Model, const W: usize> {
-    problem: &'p Problem<M::Action>,
+pub(crate) struct Jit<'p, const W: usize> {
+    problem: &'p Problem,
     ops: &'p [Op],
     moments: Vec<Moment>,
-    machine: Machine<'p, M>,
+    machine: Machine<'p>,
     budget: Budget,
     /// Index into [`WIDTHS`].
     width: usize,
@@ -195,19 +194,19 @@ pub(crate) fn words_needed(ops: &[Op], pure: &[bool]) -> Option<usize> {
     (most <= SLOTS_MAX).then_some(most.div_ceil(64).max(1))
 }
 
-impl<'p, M: Model, const W: usize> Jit<'p, M, W> {
+impl<'p, const W: usize> Jit<'p, W> {
     /// A search over `ops` (sorted by `inv`), which may be a weaker version of the problem's own.
     pub(crate) fn new(
-        model: &'p M,
-        problem: &'p Problem<M::Action>,
+        problem: &'p Problem,
         ops: &'p [Op],
+        machine: Machine<'p>,
         budget: Budget,
-    ) -> Jit<'p, M, W> {
+    ) -> Jit<'p, W> {
         let mut jit = Jit {
             problem,
             ops,
             moments: moments(ops),
-            machine: Machine::new(model, &problem.actions),
+            machine,
             budget,
             width: 0,
             left_out: false,
@@ -270,7 +269,7 @@ impl<'p, M: Model, const W: usize> Jit<'p, M, W> {
 
     /// Every state that the object can be in between the invocation and the return of the probe,
     /// where `probe` is an interval of positions and not one of the operations.
-    pub(crate) fn states_within(mut self, probe: (u32, u32)) -> Result<Vec<M::State>, Reason> {
+    pub(crate) fn states_within(mut self, probe: (u32, u32)) -> Result<Vec<String>, Reason> {
         let mut states: Vec<StateId> = vec![];
         loop {
             let moment = self.moments.get(self.next_moment).copied();
@@ -301,7 +300,7 @@ impl<'p, M: Model, const W: usize> Jit<'p, M, W> {
                 self.invoke(moment.op());
             }
         }
-        Ok(states.into_iter().map(|id| self.machine.state(id).clone()).collect())
+        Ok(states.into_iter().map(|id| self.machine.show(id)).collect())
     }
 
     /// The return that no configuration survived, after an Invalid.
@@ -317,7 +316,7 @@ impl<'p, M: Model, const W: usize> Jit<'p, M, W> {
             placed: Bits::EMPTY,
             absorbable: Bits::EMPTY,
             seen: Bits::EMPTY,
-            state: Machine::<M>::INITIAL,
+            state: Machine::INITIAL,
             used: Multisets::EMPTY,
             path: Path::START,
             unseen_write: false,
@@ -605,7 +604,7 @@ impl<'p, M: Model, const W: usize> Jit<'p, M, W> {
     }
 }
 
-impl<M: Model, const W: usize> Engine for Jit<'_, M, W> {
+impl<const W: usize> Engine for Jit<'_, W> {
     fn run(&mut self, until_work: u64) -> Option<Finding> {
         while self.work < until_work {
             let Some(&moment) = self.moments.get(self.next_moment) else {

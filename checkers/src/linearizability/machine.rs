@@ -1,7 +1,10 @@
 //! A model with its states and actions numbered and its transitions remembered: what engines step.
+//!
+//! Engines see numbers only, so they are compiled once and not once per model; the model itself is
+//! behind [`Stepper`], which is asked once for each pair of state and action.
 
 use crate::model::Model;
-use crate::value::{FastBuild, fast_hash};
+use crate::value::{FastBuild, Values, fast_hash};
 use hashbrown::{HashMap, HashTable};
 
 /// Number of a state in a [`Machine`].
@@ -16,39 +19,43 @@ const UNKNOWN: u32 = u32::MAX - 1;
 /// Transition rows are flat up to this many actions, and hashed past it.
 const FLAT_ACTIONS: usize = 512;
 
-/// Steps a model by numbers. Each transition asks the model once.
-pub(crate) struct Machine<'m, M: Model> {
-    model: &'m M,
-    actions: &'m [M::Action],
-    states: Vec<M::State>,
-    index: HashTable<u32>,
+/// A model whose states are numbered as they are met. State 0 is the initial one.
+trait Stepper: Send {
+    fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId>;
+    fn show(&self, state: StateId) -> String;
+    fn heap_bytes(&self) -> usize;
+}
+
+/// Steps a model by numbers.
+pub(crate) struct Machine<'m> {
+    stepper: Box<dyn Stepper + 'm>,
+    action_count: usize,
     flat: Vec<u32>,
     hashed: HashMap<(StateId, ActionId), u32, FastBuild>,
 }
 
-impl<'m, M: Model> Machine<'m, M> {
-    /// The state numbered 0 is the initial one.
+impl<'m> Machine<'m> {
+    /// The state before any action.
     pub(crate) const INITIAL: StateId = 0;
 
-    pub(crate) fn new(model: &'m M, actions: &'m [M::Action]) -> Machine<'m, M> {
-        let mut machine = Machine {
-            model,
-            actions,
-            states: Vec::new(),
-            index: HashTable::new(),
-            flat: Vec::new(),
-            hashed: HashMap::default(),
-        };
-        let initial = machine.intern(model.initial());
+    pub(crate) fn new<M: Model>(model: &'m M, actions: &'m [M::Action], values: &'m Values) -> Machine<'m> {
+        let mut numbered =
+            Numbered { model, actions, values, states: vec![], index: HashTable::new(), bytes: 0 };
+        let initial = numbered.number(model.initial());
         assert_eq!(initial, Self::INITIAL);
-        machine
+        Machine {
+            stepper: Box::new(numbered),
+            action_count: actions.len(),
+            flat: vec![],
+            hashed: HashMap::default(),
+        }
     }
 
     /// The state after `action` in `state`, if it is possible there.
     #[inline]
     pub(crate) fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
-        let next = if self.actions.len() <= FLAT_ACTIONS {
-            self.flat[state as usize * self.actions.len() + action as usize]
+        let next = if self.action_count <= FLAT_ACTIONS {
+            self.flat.get(state as usize * self.action_count + action as usize).copied().unwrap_or(UNKNOWN)
         } else {
             self.hashed.get(&(state, action)).copied().unwrap_or(UNKNOWN)
         };
@@ -59,51 +66,70 @@ impl<'m, M: Model> Machine<'m, M> {
         }
     }
 
-    /// The model's own state behind a number.
-    pub(crate) fn state(&self, id: StateId) -> &M::State {
-        &self.states[id as usize]
+    /// A state in words.
+    pub(crate) fn show(&self, state: StateId) -> String {
+        self.stepper.show(state)
     }
 
-    /// Number of states met so far.
-    pub(crate) fn state_count(&self) -> usize {
-        self.states.len()
-    }
-
-    /// Bytes held, counting each state at its inline size and a guess of what it points to.
+    /// Bytes held, about.
     pub(crate) fn heap_bytes(&self) -> usize {
-        const POINTED_TO: usize = 48;
-        self.states.len() * (size_of::<M::State>() + POINTED_TO)
-            + self.flat.capacity() * 4
-            + self.hashed.capacity() * 13
-            + self.index.capacity() * 5
+        self.stepper.heap_bytes() + self.flat.capacity() * 4 + self.hashed.capacity() * 13
     }
 
     #[cold]
     fn ask(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
-        let next = self.model.step(&self.states[state as usize], &self.actions[action as usize]);
-        let next = next.map(|next| self.intern(next));
+        let next = self.stepper.step(state, action);
         let stored = next.unwrap_or(IMPOSSIBLE);
-        if self.actions.len() <= FLAT_ACTIONS {
-            self.flat[state as usize * self.actions.len() + action as usize] = stored;
+        if self.action_count <= FLAT_ACTIONS {
+            let rows = state as usize + 1;
+            if self.flat.len() < rows * self.action_count {
+                self.flat.resize(rows * self.action_count, UNKNOWN);
+            }
+            self.flat[state as usize * self.action_count + action as usize] = stored;
         } else {
             self.hashed.insert((state, action), stored);
         }
         next
     }
+}
 
-    fn intern(&mut self, state: M::State) -> StateId {
+struct Numbered<'m, M: Model> {
+    model: &'m M,
+    actions: &'m [M::Action],
+    values: &'m Values,
+    states: Vec<M::State>,
+    index: HashTable<u32>,
+    /// What the states hold on the heap.
+    bytes: usize,
+}
+
+impl<M: Model> Numbered<'_, M> {
+    fn number(&mut self, state: M::State) -> StateId {
         let hash = fast_hash(&state);
         if let Some(&id) = self.index.find(hash, |&id| self.states[id as usize] == state) {
             return id;
         }
         let id = self.states.len() as u32;
         assert!(id < UNKNOWN, "memory budgets end a search long before 2^32 states");
+        self.bytes += self.model.state_bytes(&state);
         self.states.push(state);
         let states = &self.states;
         self.index.insert_unique(hash, id, |&id| fast_hash(&states[id as usize]));
-        if self.actions.len() <= FLAT_ACTIONS {
-            self.flat.resize(self.states.len() * self.actions.len(), UNKNOWN);
-        }
         id
+    }
+}
+
+impl<M: Model> Stepper for Numbered<'_, M> {
+    fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
+        let next = self.model.step(&self.states[state as usize], &self.actions[action as usize])?;
+        Some(self.number(next))
+    }
+
+    fn show(&self, state: StateId) -> String {
+        self.model.show_state(&self.states[state as usize], self.values)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.states.capacity() * size_of::<M::State>() + self.bytes + self.index.capacity() * 5
     }
 }

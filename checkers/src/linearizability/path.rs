@@ -6,7 +6,6 @@
 
 use super::machine::{ActionId, Machine};
 use super::problem::{Moment, Op, Problem};
-use crate::model::Model;
 
 /// A step of the tree.
 pub(crate) type StepId = u32;
@@ -97,17 +96,17 @@ impl Path {
     }
 
     /// The linearization that ends in `leaf`, as indices into `ops`.
-    pub(crate) fn order<M: Model>(
+    pub(crate) fn order(
         &self,
         leaf: StepId,
-        problem: &Problem<M::Action>,
+        problem: &Problem,
         ops: &[Op],
         moments: &[Moment],
-        machine: &mut Machine<'_, M>,
+        machine: &mut Machine<'_>,
     ) -> Vec<u32> {
         let placements = self.placements(leaf, problem, ops);
         let mut order = Vec::with_capacity(ops.len());
-        let mut state = Machine::<M>::INITIAL;
+        let mut state = Machine::INITIAL;
         let mut waiting: Vec<u32> = vec![];
         let mut next = placements.iter().peekable();
         for (begun, moment) in (1u32..).zip(moments) {
@@ -141,14 +140,14 @@ impl Path {
     }
 
     /// The state-changing operations on the way to `leaf`, in order.
-    fn placements<A>(&self, leaf: StepId, problem: &Problem<A>, ops: &[Op]) -> Vec<Placement> {
+    fn placements(&self, leaf: StepId, problem: &Problem, ops: &[Op]) -> Vec<Placement> {
         let mut steps = vec![];
         let mut at = leaf;
         while at != NONE {
             steps.push(self.steps[at as usize]);
             at = self.steps[at as usize].before;
         }
-        let mut crashed: Vec<Vec<u32>> = vec![vec![]; problem.actions.len()];
+        let mut crashed: Vec<Vec<u32>> = vec![vec![]; problem.pure.len()];
         for (i, op) in ops.iter().enumerate().rev() {
             if op.is_pending() {
                 crashed[op.action as usize].push(i as u32);

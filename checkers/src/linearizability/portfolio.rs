@@ -4,7 +4,8 @@
 use super::budget::Budget;
 use super::distinct::{self, Decision, Item, Why};
 use super::jit::{Jit, words_needed};
-use super::problem::{Op, Problem, Read};
+use super::machine::Machine;
+use super::problem::{Problem, Read};
 use super::race::{Engine, Finding, race};
 use super::wgl::Wgl;
 use crate::history::{History, OpId};
@@ -57,13 +58,26 @@ pub(crate) fn decide<M: Model>(
     if let Some(decided) = decide_distinct(history, model, reads) {
         return decided;
     }
-    let problem = Problem::new(model, reads);
+    let (problem, actions) = Problem::new(model, reads);
+    let machine = || Machine::new(model, &actions, history.values());
+    decide_general(&problem, &machine, budget, threads, work_max, watch)
+}
+
+/// Races the general engines.
+fn decide_general<'p>(
+    problem: &'p Problem,
+    machine: &dyn Fn() -> Machine<'p>,
+    budget: &Budget,
+    threads: usize,
+    work_max: u64,
+    watch: &(dyn Fn(&dyn Engine) + Sync),
+) -> Decided {
     let share = budget.with_memory(budget.memory_bytes / 2);
     let mut engines: Vec<Box<dyn Engine + '_>> = vec![];
-    if let Some(jit) = jit_of_width(model, &problem, &problem.ops, &share) {
+    if let Some(jit) = jit_of_width(problem, machine, &share) {
         engines.push(jit);
     }
-    engines.push(Box::new(Wgl::new(model, &problem, &problem.ops, share)));
+    engines.push(Box::new(Wgl::new(problem, &problem.ops, machine(), share)));
     match race(&mut engines, threads, work_max, watch) {
         Some(Finding::Valid(order)) => {
             Decided::Valid(order.into_iter().map(|i| problem.ops[i as usize].id).collect())
@@ -105,18 +119,17 @@ fn decide_distinct<M: Model>(history: &History, model: &M, reads: &[Read<M::Acti
 
 /// The just-in-time engine in the narrowest width that holds the operations open at once; `None` if
 /// they are too many for any.
-fn jit_of_width<'p, M: Model>(
-    model: &'p M,
-    problem: &'p Problem<M::Action>,
-    ops: &'p [Op],
+fn jit_of_width<'p>(
+    problem: &'p Problem,
+    machine: &dyn Fn() -> Machine<'p>,
     budget: &Budget,
 ) -> Option<Box<dyn Engine + 'p>> {
-    let budget = budget.clone();
+    let (ops, machine, budget) = (&problem.ops, machine(), budget.clone());
     Some(match words_needed(ops, &problem.pure)? {
-        1 => Box::new(Jit::<M, 1>::new(model, problem, ops, budget)),
-        2 => Box::new(Jit::<M, 2>::new(model, problem, ops, budget)),
-        3..=4 => Box::new(Jit::<M, 4>::new(model, problem, ops, budget)),
-        5..=16 => Box::new(Jit::<M, 16>::new(model, problem, ops, budget)),
-        _ => Box::new(Jit::<M, 64>::new(model, problem, ops, budget)),
+        1 => Box::new(Jit::<1>::new(problem, ops, machine, budget)),
+        2 => Box::new(Jit::<2>::new(problem, ops, machine, budget)),
+        3..=4 => Box::new(Jit::<4>::new(problem, ops, machine, budget)),
+        5..=16 => Box::new(Jit::<16>::new(problem, ops, machine, budget)),
+        _ => Box::new(Jit::<64>::new(problem, ops, machine, budget)),
     })
 }

@@ -44,30 +44,27 @@ impl Op {
 }
 
 /// A part of a history with its actions numbered.
-pub(crate) struct Problem<A> {
+pub(crate) struct Problem {
     /// Sorted by `inv`.
     pub(crate) ops: Vec<Op>,
-    pub(crate) actions: Vec<A>,
+    /// Per action; see [`Model::is_pure`] and [`Model::overwrites`].
     pub(crate) pure: Vec<bool>,
     pub(crate) overwrites: Vec<bool>,
 }
 
-impl<A: Clone + Eq + std::hash::Hash> Problem<A> {
-    /// Numbers the actions. Pending pure operations constrain nothing and are left out.
-    pub(crate) fn new<M: Model<Action = A>>(model: &M, reads: &[Read<A>]) -> Problem<A> {
-        let mut numbers: HashMap<&A, u32, FastBuild> = HashMap::default();
-        let mut problem = Problem {
-            ops: Vec::with_capacity(reads.len()),
-            actions: vec![],
-            pure: vec![],
-            overwrites: vec![],
-        };
+impl Problem {
+    /// Numbers the actions, and returns them in that order. Pending pure operations constrain nothing
+    /// and are left out.
+    pub(crate) fn new<M: Model>(model: &M, reads: &[Read<M::Action>]) -> (Problem, Vec<M::Action>) {
+        let mut numbers: HashMap<&M::Action, u32, FastBuild> = HashMap::default();
+        let mut actions = vec![];
+        let mut problem = Problem { ops: Vec::with_capacity(reads.len()), pure: vec![], overwrites: vec![] };
         for read in reads {
             let action = *numbers.entry(&read.action).or_insert_with(|| {
-                problem.actions.push(read.action.clone());
+                actions.push(read.action.clone());
                 problem.pure.push(model.is_pure(&read.action));
                 problem.overwrites.push(model.overwrites(&read.action));
-                (problem.actions.len() - 1) as u32
+                (actions.len() - 1) as u32
             });
             if read.res == NEVER && problem.pure[action as usize] {
                 continue;
@@ -75,7 +72,7 @@ impl<A: Clone + Eq + std::hash::Hash> Problem<A> {
             problem.ops.push(Op { id: read.id, inv: read.inv, res: read.res, action, demand: Demand::Once });
         }
         problem.ops.sort_by_key(|op| op.inv);
-        problem
+        (problem, actions)
     }
 }
 

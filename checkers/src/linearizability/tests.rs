@@ -6,6 +6,7 @@
 
 use super::budget::Budget;
 use super::jit::{Jit, Sabotage};
+use super::machine::Machine;
 use super::problem::{Problem, Read};
 use super::race::{Engine, Finding, race};
 use super::wgl::Wgl;
@@ -183,10 +184,12 @@ enum Which {
 const ENGINES: [Which; 5] = [Which::Jit, Which::JitExact, Which::Wgl, Which::Race, Which::Race2];
 
 fn decide(which: Which, history: &[Read<Act>], sabotage: Option<Sabotage>) -> Finding {
-    let problem = Problem::new(&Cell, history);
+    let (problem, actions) = Problem::new(&Cell, history);
+    let values = Values::new();
+    let machine = || Machine::new(&Cell, &actions, &values);
     let budget = Budget::new(&Options::default());
-    let jit = || Jit::<Cell, 1>::new(&Cell, &problem, &problem.ops, budget.clone()).sabotaged(sabotage);
-    let wgl = || Wgl::new(&Cell, &problem, &problem.ops, budget.clone());
+    let jit = || Jit::<1>::new(&problem, &problem.ops, machine(), budget.clone()).sabotaged(sabotage);
+    let wgl = || Wgl::new(&problem, &problem.ops, machine(), budget.clone());
     let mut engines: Vec<Box<dyn Engine + '_>> = match which {
         Which::Jit => vec![Box::new(jit())],
         Which::JitExact => vec![Box::new(jit().exact())],

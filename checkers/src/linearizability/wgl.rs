@@ -17,16 +17,15 @@ use super::machine::{ActionId, Machine, StateId};
 use super::multiset::{MultisetId, Multisets};
 use super::problem::{Demand, Op, Problem, moments};
 use super::race::{Engine, Finding};
-use crate::model::Model;
 use hashbrown::HashTable;
 
 const NIL: u32 = u32::MAX;
 
 /// The search.
-pub(crate) struct Wgl<'p, M: Model> {
-    problem: &'p Problem<M::Action>,
+pub(crate) struct Wgl<'p> {
+    problem: &'p Problem,
     ops: &'p [Op],
-    machine: Machine<'p, M>,
+    machine: Machine<'p>,
     budget: Budget,
 
     events: Events,
@@ -80,14 +79,9 @@ enum Placed {
     Crashed(u32),
 }
 
-impl<'p, M: Model> Wgl<'p, M> {
+impl<'p> Wgl<'p> {
     /// A search over `ops` (sorted by `inv`), all of which are demanded once.
-    pub(crate) fn new(
-        model: &'p M,
-        problem: &'p Problem<M::Action>,
-        ops: &'p [Op],
-        budget: Budget,
-    ) -> Wgl<'p, M> {
+    pub(crate) fn new(problem: &'p Problem, ops: &'p [Op], machine: Machine<'p>, budget: Budget) -> Wgl<'p> {
         assert!(ops.iter().all(|op| op.demand == Demand::Once), "free operations are for jit");
         let mut crashed: Vec<CrashedKind> = vec![];
         for (i, op) in (0u32..).zip(ops).filter(|(_, op)| op.is_pending()) {
@@ -99,7 +93,7 @@ impl<'p, M: Model> Wgl<'p, M> {
         let mut wgl = Wgl {
             problem,
             ops,
-            machine: Machine::new(model, &problem.actions),
+            machine,
             budget,
             events: Events::new(ops),
             placed: vec![0; ops.len().div_ceil(64)],
@@ -107,7 +101,7 @@ impl<'p, M: Model> Wgl<'p, M> {
             placed_most: 0,
             first_open: 0,
             zobrist: 0,
-            state: Machine::<M>::INITIAL,
+            state: Machine::INITIAL,
             used: Multisets::EMPTY,
             multisets: Multisets::new(),
             crashed,
@@ -240,7 +234,7 @@ impl<'p, M: Model> Wgl<'p, M> {
     }
 }
 
-impl<M: Model> Engine for Wgl<'_, M> {
+impl Engine for Wgl<'_> {
     fn run(&mut self, until_work: u64) -> Option<Finding> {
         if self.is_done() {
             return Some(Finding::Valid(self.finish()));

@@ -10,7 +10,7 @@ use super::PartReads;
 use super::budget::Budget;
 use super::explain;
 use super::jit::{Jit, words_needed};
-use super::machine::ActionId;
+use super::machine::{ActionId, Machine};
 use super::portfolio::Near;
 use super::problem::{Demand, Op, Problem};
 use super::race::{Engine, Finding};
@@ -35,9 +35,10 @@ pub(crate) fn find<M: Model>(
     part: &PartReads<M::Action>,
     budget: &Budget,
 ) -> Witness {
-    let problem = Problem::new(model, &part.reads);
+    let (problem, actions) = Problem::new(model, &part.reads);
+    let machine = || Machine::new(model, &actions, history.values());
     let budget = budget.with_share_of_time(SHARE_OF_TIME, SECONDS_MAX);
-    let mut search = Search { model, problem: &problem, budget, work: 0, ran_out: false };
+    let mut search = Search { problem: &problem, machine: &machine, budget, work: 0, ran_out: false };
     let (core, failed, states) = search.core();
     let id = |op: &Op| -> OpId { op.id };
     let mut witness = Witness {
@@ -45,7 +46,7 @@ pub(crate) fn find<M: Model>(
         core: core.iter().map(id).collect(),
         failed: failed.id,
         values: None,
-        states_seen: states.iter().map(|state| model.show_state(state, history.values())).collect(),
+        states_seen: states,
         minimal: !search.ran_out,
         sentences: vec![],
     };
@@ -70,9 +71,9 @@ pub(crate) fn of_distinct<A>(history: &History, part: &PartReads<A>, near: &Near
     witness
 }
 
-struct Search<'s, M: Model> {
-    model: &'s M,
-    problem: &'s Problem<M::Action>,
+struct Search<'s> {
+    problem: &'s Problem,
+    machine: &'s dyn Fn() -> Machine<'s>,
     budget: Budget,
     work: u64,
     ran_out: bool,
@@ -85,10 +86,10 @@ struct Weakened {
     before: Vec<ActionId>,
 }
 
-impl<M: Model> Search<'_, M> {
+impl Search<'_> {
     /// The core in the order of invocations, the operation of it that cannot be placed, and the
     /// states that it could have found.
-    fn core(&mut self) -> (Vec<Op>, Op, Vec<M::State>) {
+    fn core(&mut self) -> (Vec<Op>, Op, Vec<String>) {
         let all = Weakened { ops: self.problem.ops.clone(), before: vec![] };
         let budget = self.budget.clone();
         let Some(Some(failed)) = self.run(&all, u64::MAX, &budget) else {
@@ -197,10 +198,10 @@ impl<M: Model> Search<'_, M> {
     /// `Some(Some(op))`: impossible, and `op` is the one whose return shows it; `Some(None)`:
     /// possible; `None`: not decided.
     fn run(&mut self, weakened: &Weakened, work_max: u64, budget: &Budget) -> Option<Option<Op>> {
-        let (model, problem, ops) = (self.model, self.problem, weakened.ops.as_slice());
+        let (problem, ops) = (self.problem, weakened.ops.as_slice());
         macro_rules! run {
             ($words:literal) => {{
-                let mut jit = Jit::<M, $words>::new(model, problem, ops, budget.clone()).exact();
+                let mut jit = Jit::<$words>::new(problem, ops, (self.machine)(), budget.clone()).exact();
                 if !weakened.before.is_empty() {
                     jit = jit.starting_after(&weakened.before, START_STATES_MAX)?;
                 }
@@ -221,12 +222,13 @@ impl<M: Model> Search<'_, M> {
     }
 
     /// The states that the object could have been in while `failed` was open, were it not for it.
-    fn states_for(&self, weakened: &Weakened, failed: Op, budget: &Budget) -> Vec<M::State> {
+    fn states_for(&self, weakened: &Weakened, failed: Op, budget: &Budget) -> Vec<String> {
         let ops: Vec<Op> = weakened.ops.iter().filter(|op| op.id != failed.id).copied().collect();
-        let (model, problem, probe) = (self.model, self.problem, (failed.inv, failed.res));
+        let (problem, probe) = (self.problem, (failed.inv, failed.res));
         macro_rules! states {
             ($words:literal) => {{
-                let mut jit = Some(Jit::<M, $words>::new(model, problem, &ops, budget.clone()).exact());
+                let mut jit =
+                    Some(Jit::<$words>::new(problem, &ops, (self.machine)(), budget.clone()).exact());
                 if !weakened.before.is_empty() {
                     jit = jit.and_then(|jit| jit.starting_after(&weakened.before, START_STATES_MAX));
                 }
