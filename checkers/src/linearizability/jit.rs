@@ -104,6 +104,9 @@ pub(crate) struct Jit<'p, const W: usize> {
     /// Index into [`WIDTHS`].
     width: usize,
     left_out: bool,
+    /// Only the answer is wanted, not the order: for weakened histories, which need have none that
+    /// could be told ([`Demand::Free`] operations happen any number of times).
+    answer_only: bool,
     next_moment: usize,
     placed_deepest: usize,
 
@@ -210,6 +213,7 @@ impl<'p, const W: usize> Jit<'p, W> {
             budget,
             width: 0,
             left_out: false,
+            answer_only: false,
             next_moment: 0,
             placed_deepest: 0,
             configs: vec![],
@@ -244,6 +248,12 @@ impl<'p, const W: usize> Jit<'p, W> {
     /// Never leaves anything out, so that Invalid names the very return at which it fails.
     pub(crate) fn exact(mut self) -> Self {
         self.width = WIDTHS.len() - 1;
+        self
+    }
+
+    /// Says whether there is an order, but not which (Valid comes with an empty one).
+    pub(crate) fn without_order(mut self) -> Self {
+        self.answer_only = true;
         self
     }
 
@@ -311,6 +321,7 @@ impl<'p, const W: usize> Jit<'p, W> {
     fn restart(&mut self) {
         self.next_moment = 0;
         self.left_out = false;
+        self.epoch += 1;
         self.path = Path::default();
         self.configs = vec![Config {
             placed: Bits::EMPTY,
@@ -599,6 +610,9 @@ impl<'p, const W: usize> Jit<'p, W> {
     }
 
     fn finish(&mut self) -> Vec<u32> {
+        if self.answer_only {
+            return vec![];
+        }
         let config = self.configs[0];
         self.path.order(config.path, self.problem, self.ops, &self.moments, &mut self.machine)
     }

@@ -21,10 +21,13 @@ use crate::verdict::Witness;
 /// States that operations before the core may have led to; if they can lead to more, the core
 /// reaches back to the history's beginning.
 const START_STATES_MAX: usize = 256;
-/// Work that one weakened history may take before it counts as "not shown impossible".
-const TEST_WORK_MAX: u64 = 1 << 20;
-/// Work in all, and the share of the remaining time, after which the core is left as it is.
-const WORK_MAX: u64 = 1 << 25;
+/// How many times the work of the whole history, but at least this much, one weakened history may
+/// take before it counts as "not shown impossible" (where operations may happen any number of times,
+/// there may be no end of states).
+const TEST_WORK: (u64, u64) = (4, 1 << 10);
+/// The same for all weakened histories together, after which the core is left as it is.
+const WORK: (u64, u64) = (256, 1 << 17);
+/// The share of the remaining time after which it is.
 const SHARE_OF_TIME: f64 = 0.5;
 const SECONDS_MAX: f64 = 10.0;
 
@@ -38,7 +41,8 @@ pub(crate) fn find<M: Model>(
     let (problem, actions) = Problem::new(model, &part.reads);
     let machine = || Machine::new(model, &actions, history.values());
     let budget = budget.with_share_of_time(SHARE_OF_TIME, SECONDS_MAX);
-    let mut search = Search { problem: &problem, machine: &machine, budget, work: 0, ran_out: false };
+    let mut search =
+        Search { problem: &problem, machine: &machine, budget, work: 0, work_whole: 0, ran_out: false };
     let (core, failed, states) = search.core();
     let id = |op: &Op| -> OpId { op.id };
     let mut witness = Witness {
@@ -76,6 +80,8 @@ struct Search<'s> {
     machine: &'s dyn Fn() -> Machine<'s>,
     budget: Budget,
     work: u64,
+    /// Work that the whole history took.
+    work_whole: u64,
     ran_out: bool,
 }
 
@@ -99,6 +105,7 @@ impl Search<'_> {
                 *all.ops.iter().filter(|op| !op.is_pending()).max_by_key(|op| op.res).expect("it is invalid");
             return (all.ops, last, vec![]);
         };
+        self.work_whole = self.work;
         let all = self.cut_after(&all, failed);
         let mut weakened = self.window(&all, failed);
         self.let_off(&mut weakened);
@@ -187,12 +194,13 @@ impl Search<'_> {
     }
 
     fn is_impossible_at(&mut self, weakened: &Weakened) -> bool {
-        if self.work > WORK_MAX || self.budget.exceeded(0).is_some() {
+        if self.work > (WORK.0 * self.work_whole).max(WORK.1) || self.budget.exceeded(0).is_some() {
             self.ran_out = true;
             return false;
         }
         let budget = self.budget.clone();
-        matches!(self.run(weakened, TEST_WORK_MAX, &budget), Some(Some(_)))
+        let work_max = (TEST_WORK.0 * self.work_whole).max(TEST_WORK.1);
+        matches!(self.run(weakened, work_max, &budget), Some(Some(_)))
     }
 
     /// `Some(Some(op))`: impossible, and `op` is the one whose return shows it; `Some(None)`:
@@ -201,7 +209,9 @@ impl Search<'_> {
         let (problem, ops) = (self.problem, weakened.ops.as_slice());
         macro_rules! run {
             ($words:literal) => {{
-                let mut jit = Jit::<$words>::new(problem, ops, (self.machine)(), budget.clone()).exact();
+                let mut jit = Jit::<$words>::new(problem, ops, (self.machine)(), budget.clone())
+                    .exact()
+                    .without_order();
                 if !weakened.before.is_empty() {
                     jit = jit.starting_after(&weakened.before, START_STATES_MAX)?;
                 }
@@ -227,8 +237,11 @@ impl Search<'_> {
         let (problem, probe) = (self.problem, (failed.inv, failed.res));
         macro_rules! states {
             ($words:literal) => {{
-                let mut jit =
-                    Some(Jit::<$words>::new(problem, &ops, (self.machine)(), budget.clone()).exact());
+                let mut jit = Some(
+                    Jit::<$words>::new(problem, &ops, (self.machine)(), budget.clone())
+                        .exact()
+                        .without_order(),
+                );
                 if !weakened.before.is_empty() {
                     jit = jit.and_then(|jit| jit.starting_after(&weakened.before, START_STATES_MAX));
                 }
@@ -256,7 +269,7 @@ fn weakened_before(all: &Weakened, from: u32, pure: &[bool]) -> Weakened {
 }
 
 fn drive(engine: &mut dyn Engine, work_max: u64) -> Option<Finding> {
-    const SLICE: u64 = 1 << 14;
+    const SLICE: u64 = 1 << 10;
     while engine.work() < work_max {
         if let Some(finding) = engine.run((engine.work() + SLICE).min(work_max)) {
             return Some(finding);
