@@ -24,6 +24,7 @@
 //! Not here: formats for transactions only (Plume, DBCop, Cobra).
 
 mod edn;
+mod edn_token;
 mod error;
 mod event;
 mod jepsen_log;

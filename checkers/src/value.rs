@@ -128,7 +128,22 @@ pub struct Values {
     nodes: Vec<Node>,
     text: String,
     children: Vec<Value>,
-    index: HashTable<u32>,
+    index: HashTable<Entry>,
+}
+
+/// A node in the index, with the hash of what it stands for: a table that grows must not touch the
+/// nodes, which lie all over memory (it was half of the time to read a history).
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u32,
+    node: u32,
+}
+
+impl Entry {
+    /// The hash that the table works with: it looks at the highest and the lowest bits.
+    fn table_hash(hash: u32) -> u64 {
+        u64::from(hash).wrapping_mul(MULTIPLIER)
+    }
 }
 
 impl Values {
@@ -274,7 +289,7 @@ impl Values {
         self.nodes.capacity() * size_of::<Node>()
             + self.text.capacity()
             + self.children.capacity() * size_of::<Value>()
-            + self.index.capacity() * (size_of::<u32>() + 1)
+            + self.index.capacity() * (size_of::<Entry>() + 1)
     }
 
     fn show_into(&self, value: Value, depth: usize, out: &mut String) {
@@ -313,12 +328,12 @@ impl Values {
 
     fn intern_text(&mut self, kind: Kind, text: &str) -> Value {
         let hash = hash_text(kind, text.as_bytes());
-        let found = self.index.find(hash, |&i| {
-            let node = self.nodes[i as usize];
-            node.kind == kind && self.text_of(node) == text
+        let found = self.index.find(Entry::table_hash(hash), |entry| {
+            let node = self.nodes[entry.node as usize];
+            entry.hash == hash && node.kind == kind && self.text_of(node) == text
         });
-        if let Some(&index) = found {
-            return Value::from_node(index as usize);
+        if let Some(entry) = found {
+            return Value::from_node(entry.node as usize);
         }
         let start = self.text.len();
         self.text.push_str(text);
@@ -327,30 +342,23 @@ impl Values {
 
     fn intern_children(&mut self, kind: Kind, members: &[Value]) -> Value {
         let hash = hash_children(kind, members);
-        let found = self.index.find(hash, |&i| {
-            let node = self.nodes[i as usize];
-            node.kind == kind && self.children_of(node) == members
+        let found = self.index.find(Entry::table_hash(hash), |entry| {
+            let node = self.nodes[entry.node as usize];
+            entry.hash == hash && node.kind == kind && self.children_of(node) == members
         });
-        if let Some(&index) = found {
-            return Value::from_node(index as usize);
+        if let Some(entry) = found {
+            return Value::from_node(entry.node as usize);
         }
         let start = self.children.len();
         self.children.extend_from_slice(members);
         self.insert(hash, Node { kind, start: start as u64, len: length(members.len()) })
     }
 
-    fn insert(&mut self, hash: u64, node: Node) -> Value {
+    fn insert(&mut self, hash: u32, node: Node) -> Value {
         let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 distinct values");
         self.nodes.push(node);
-        let (nodes, text, children) = (&self.nodes, &self.text, &self.children);
-        self.index.insert_unique(hash, index, |&i| {
-            let node = nodes[i as usize];
-            let (start, end) = (node.start as usize, node.start as usize + node.len as usize);
-            match node.kind {
-                Kind::List | Kind::Map | Kind::Set => hash_children(node.kind, &children[start..end]),
-                _ => hash_text(node.kind, &text.as_bytes()[start..end]),
-            }
-        });
+        let entry = Entry { hash, node: index };
+        self.index.insert_unique(Entry::table_hash(hash), entry, |entry| Entry::table_hash(entry.hash));
         Value::from_node(index as usize)
     }
 }
@@ -359,20 +367,20 @@ fn length(len: usize) -> u32 {
     u32::try_from(len).expect("readers refuse values of 4 GB")
 }
 
-fn hash_text(kind: Kind, text: &[u8]) -> u64 {
+fn hash_text(kind: Kind, text: &[u8]) -> u32 {
     let mut hasher = FastHasher::default();
     hasher.write_u64(kind as u64);
     hasher.write(text);
-    hasher.finish()
+    (hasher.finish() >> 32) as u32
 }
 
-fn hash_children(kind: Kind, members: &[Value]) -> u64 {
+fn hash_children(kind: Kind, members: &[Value]) -> u32 {
     let mut hasher = FastHasher::default();
     hasher.write_u64(kind as u64 ^ ((members.len() as u64) << 8));
     for member in members {
         hasher.write_u64(member.0);
     }
-    hasher.finish()
+    (hasher.finish() >> 32) as u32
 }
 
 /// Multiply-and-fold hashing with a fixed seed: the same in every run, as replay demands. It does

@@ -133,7 +133,10 @@ impl Forms {
             if next_byte(cursor, "a key in quotes")? != b'"' {
                 return Err(cursor.wrong_byte("a key in quotes"));
             }
-            let field = Field::named(string(&mut self.text, cursor)?.as_bytes());
+            let field = match plain_string(cursor)? {
+                Some(name) => Field::named(name),
+                None => Field::named(string(&mut self.text, cursor)?.as_bytes()),
+            };
             colon(cursor)?;
             self.field(field, &mut draft, cursor, builder)?;
             match next_byte(cursor, "`,` or `}`")? {
@@ -176,7 +179,10 @@ impl Forms {
                 }
             }
             b'"' if field == Field::Type => {
-                draft.kind = kind_named(string(&mut self.text, cursor)?.as_bytes());
+                draft.kind = match plain_string(cursor)? {
+                    Some(name) => kind_named(name),
+                    None => kind_named(string(&mut self.text, cursor)?.as_bytes()),
+                };
                 return match draft.kind {
                     Some(_) => Ok(()),
                     None => {
@@ -302,6 +308,20 @@ impl Forms {
             _ => Err(cursor.wrong_byte("a value")),
         }
     }
+}
+
+/// The bytes of the string at the cursor if it is ASCII without escape sequences; else `None`, and
+/// the cursor does not move.
+#[inline]
+fn plain_string<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Stop> {
+    let from = cursor.pos + 1;
+    let len = plain_len(cursor, from)?;
+    let text = &cursor.bytes[from..from + len];
+    if cursor.bytes[from + len] != b'"' || !text.is_ascii() {
+        return Ok(None);
+    }
+    cursor.pos = from + len + 1;
+    Ok(Some(text))
 }
 
 /// The string whose opening quote is at the cursor: a piece of the input, or of `scratch` if it has

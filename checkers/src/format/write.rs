@@ -4,7 +4,7 @@
 //! same history. EDN keeps all types. JSON has fewer: keywords and symbols become strings, sets
 //! arrays, ratios strings, and the keys of a map the text that EDN has for them.
 
-use super::{edn, json};
+use super::{edn_token, json};
 use crate::history::{ANONYMOUS, EventKind, History, NEVER, OpId, Outcome, Process};
 use crate::value::{Datum, Value, Values};
 use std::io::{self, Write};
@@ -163,7 +163,7 @@ impl Notation {
 
     /// A name: a keyword where there are keywords and it can be one, else a string.
     fn name(self, name: &str, out: &mut impl Write) -> io::Result<()> {
-        if self == Notation::Edn && edn::is_keyword_name(name) {
+        if self == Notation::Edn && edn_token::is_keyword_name(name) {
             return write!(out, ":{name}");
         }
         self.string(name, out)
@@ -234,8 +234,12 @@ impl Notation {
             (Datum::Bool(bool), _) => write!(out, "{bool}"),
             (Datum::Int(int), _) => write!(out, "{int}"),
             (Datum::Keyword(name), _) => self.name(name, out),
-            (Datum::Symbol(text), Notation::Edn) if edn::is_symbol(text) => out.write_all(text.as_bytes()),
-            (Datum::Number(text), Notation::Edn) if edn::is_number(text) => out.write_all(text.as_bytes()),
+            (Datum::Symbol(text), Notation::Edn) if edn_token::is_symbol(text) => {
+                out.write_all(text.as_bytes())
+            }
+            (Datum::Number(text), Notation::Edn) if edn_token::is_number(text) => {
+                out.write_all(text.as_bytes())
+            }
             (Datum::Number(text), Notation::Json) if json::is_number(text) => out.write_all(text.as_bytes()),
             (Datum::Str(text) | Datum::Symbol(text) | Datum::Number(text), _) => self.string(text, out),
             (Datum::List(_) | Datum::Map(_) | Datum::Set(_), _) => unreachable!("a collection is no scalar"),

@@ -1,5 +1,7 @@
 //! What each format reads as, and what is written.
 
+mod errors;
+mod robust;
 mod show;
 
 use shakedown_checkers::format::{self, Format, FormatError, Limits};

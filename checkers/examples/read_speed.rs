@@ -1,0 +1,113 @@
+//! How fast histories are read: MB/s of each format on one core, best of several runs.
+//!
+//! `cargo run --release -p shakedown-checkers --example read_speed [MEGABYTES]`
+//!
+//! The input is a register history as Jepsen records them (read, write and cas by ten clients, with
+//! index and time), and for comparison transactions that append to lists, both made in memory.
+
+use shakedown_checkers::format::{self, Format, Limits};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+const RUNS: usize = 5;
+
+fn main() {
+    let megabytes = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(64);
+    println!("{:<10} {:<14} {:>8} {:>10} {:>12}", "history", "format", "MB/s", "events", "ns/event");
+    let register = register_history(megabytes << 20);
+    let transactions = list_append_history(megabytes << 20);
+    for (name, edn) in [("register", register), ("append", transactions)] {
+        measure(name, Format::Edn, edn.as_bytes());
+        let history = format::read(edn.as_bytes(), name, None, &Limits::default()).expect("made to be read");
+        for format in [Format::JsonLines, Format::JepsenLog] {
+            let mut text = Vec::new();
+            if format::write(&history, format, &mut text).is_ok() {
+                measure(name, format, &text);
+            }
+        }
+    }
+}
+
+fn measure(name: &str, format: Format, text: &[u8]) {
+    let mut best = Duration::MAX;
+    let mut events = 0;
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        let history = format::read(text, name, Some(format), &Limits::default()).expect("made to be read");
+        best = best.min(start.elapsed());
+        events = history.event_count();
+    }
+    let seconds = best.as_secs_f64();
+    println!(
+        "{name:<10} {format:<14} {:>8.0} {events:>10} {:>12.0}",
+        text.len() as f64 / 1e6 / seconds,
+        seconds * 1e9 / f64::from(events),
+    );
+}
+
+/// A register under read, write and compare-and-set by ten clients.
+fn register_history(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 4096);
+    let mut random = Random(1);
+    let mut index = 0_u64;
+    while text.len() < bytes {
+        let mut operations: Vec<(u64, String, String)> = Vec::new();
+        for process in 0..10 {
+            let (a, b) = (random.below(1000), random.below(1000));
+            operations.push(match random.below(3) {
+                0 => (process, ":f :read, :value nil".into(), format!(":f :read, :value {a}")),
+                1 => (process, format!(":f :write, :value {a}"), format!(":f :write, :value {a}")),
+                _ => (process, format!(":f :cas, :value [{a} {b}]"), format!(":f :cas, :value [{a} {b}]")),
+            });
+        }
+        for kind in [":invoke", ":ok"] {
+            for (process, invoked, completed) in &operations {
+                let what = if kind == ":invoke" { invoked } else { completed };
+                let time = 10_474_104_701 + index * 117_031;
+                writeln!(text, "{{:index {index}, :time {time}, :type {kind}, :process {process}, {what}}}")
+                    .expect("writing to a String");
+                index += 1;
+            }
+        }
+    }
+    text
+}
+
+/// Transactions of four appends and reads on a few keys.
+fn list_append_history(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 4096);
+    let mut random = Random(2);
+    let mut index = 0_u64;
+    while text.len() < bytes {
+        let process = index % 10;
+        for kind in [":invoke", ":ok"] {
+            write!(text, "{{:type {kind}, :f :txn, :value [").expect("writing to a String");
+            for i in 0..4 {
+                let key = random.below(100);
+                let blank = if i == 0 { "" } else { " " };
+                let written = if i % 2 == 0 {
+                    write!(text, "{blank}[:append {key} {}]", index + i)
+                } else if kind == ":invoke" {
+                    write!(text, "{blank}[:r {key} nil]")
+                } else {
+                    write!(text, "{blank}[:r {key} [{} {} {}]]", index, index + 1, index + 2)
+                };
+                written.expect("writing to a String");
+            }
+            writeln!(text, "], :process {process}, :time {}, :index {index}}}", index * 117_031)
+                .expect("writing to a String");
+            index += 1;
+        }
+    }
+    text
+}
+
+/// A linear congruential generator: the same history in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
