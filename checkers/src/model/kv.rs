@@ -205,6 +205,10 @@ impl Model for Kv {
         matches!(action, KvAction::Get(_) | KvAction::Differed(_) | KvAction::SawMissing)
     }
 
+    fn overwrites(&self, action: &KvAction) -> bool {
+        matches!(action, KvAction::Put(_) | KvAction::Delete)
+    }
+
     fn family(&self) -> Option<Family> {
         Some(Family::Register)
     }

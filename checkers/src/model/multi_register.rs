@@ -127,6 +127,10 @@ impl Model for MultiRegister {
         action.writes.is_empty()
     }
 
+    fn overwrites(&self, action: &MultiAction) -> bool {
+        self.one_key && action.reads.is_empty() && !action.writes.is_empty()
+    }
+
     fn family(&self) -> Option<Family> {
         self.one_key.then_some(Family::Register)
     }

@@ -154,6 +154,10 @@ impl Model for Register {
         matches!(action, RegisterAction::Read(_) | RegisterAction::Differed(_))
     }
 
+    fn overwrites(&self, action: &RegisterAction) -> bool {
+        matches!(action, RegisterAction::Write(_))
+    }
+
     fn family(&self) -> Option<Family> {
         Some(Family::Register)
     }

@@ -137,6 +137,10 @@ impl Model for LinearSet {
         matches!(action, SetAction::SawPresent(_) | SetAction::SawAbsent(_) | SetAction::Read(_))
     }
 
+    fn overwrites(&self, action: &SetAction) -> bool {
+        self.has_independent_elements() && matches!(action, SetAction::Add(_) | SetAction::Remove(_))
+    }
+
     fn family(&self) -> Option<Family> {
         self.has_reads.then_some(Family::GrowSet)
     }
@@ -301,6 +305,16 @@ mod tests {
                 "read nil | ok nil",
             ],
         );
+    }
+
+    #[test]
+    fn adding_and_removing_the_only_element_overwrites() {
+        let alphabet = ["add 1", "remove 1", "add 1 | ok true", "contains 1 | ok false"];
+        purity(LinearSet::for_history, &alphabet);
+        let h = history(&alphabet);
+        let model = LinearSet::for_history(&h);
+        let overwrites: Vec<_> = actions(&model, &h).iter().map(|action| model.overwrites(action)).collect();
+        assert_eq!(overwrites, [true, true, false, false]);
     }
 
     #[test]

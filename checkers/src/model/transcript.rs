@@ -104,7 +104,7 @@ impl<'t, M: Model, F: Fn(&History) -> M> Table<'t, F> {
 }
 
 /// Walks every state that words of at most five letters from `alphabet` reach, and holds `is_pure`
-/// to its promise there. The twin: each action is possible somewhere, and each that is not pure
+/// and `overwrites` to their promises there. The twin of the first: each action is possible somewhere, and each that is not pure
 /// changes something.
 pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str]) {
     let history = history(alphabet);
@@ -134,6 +134,9 @@ pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str])
     for (letter, action) in actions.iter().enumerate() {
         assert!(possible[letter], "{} is never possible", alphabet[letter]);
         assert_eq!(changes[letter], !model.is_pure(action), "{}", alphabet[letter]);
+        let after = model.step(&states[0], action);
+        let constant = after.is_some() && states.iter().all(|state| model.step(state, action) == after);
+        assert!(constant || !model.overwrites(action), "{} does not overwrite", alphabet[letter]);
     }
 }
 
