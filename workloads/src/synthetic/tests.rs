@@ -76,7 +76,9 @@ impl Model for Referee {
             let legal = match (self.0, op.f.as_str()) {
                 (Object::LinearSet, "read") => op.output.as_deref().is_none_or(|seen| {
                     let (mut seen, mut held) = (words(seen), held.clone());
-                    (seen.sort(), held.sort(), held.dedup());
+                    seen.sort();
+                    held.sort();
+                    held.dedup();
                     seen == held
                 }),
                 (Object::LinearLog, "read") => op.output.as_deref().is_none_or(|seen| words(seen) == *held),
