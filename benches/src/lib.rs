@@ -1,1 +1,84 @@
-//! Benchmarks.
+//! Figures: how fast and how small the checkers are, beside the best peer on the same histories.
+//!
+//! - [`rows`]: the workloads, what they are expected to say, and the goals.
+//! - [`peer`]: Porcupine's algorithm (the crate porcupine-rs) on our histories.
+//! - [`probe`]: one row in a process of its own, for peak memory and for what may never end.
+//! - [`table`]: the Markdown summary.
+//!
+//! `cargo bench -p shakedown-benches` measures everything and rewrites the tables in
+//! `reports/figures`; a part of a row's name after it measures those rows only and writes nothing.
+
+pub mod peer;
+pub mod probe;
+pub mod rows;
+pub mod table;
+
+use std::path::{Path, PathBuf};
+
+/// The folder at the repository's root that `name` is in.
+pub fn repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("benches is a folder of the repository").join(name)
+}
+
+/// What the command line of a benchmark asks for, as far as it matters before criterion reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Only names that contain this.
+    pub filter: Option<String>,
+    /// Only names, or one iteration to see that it works: nothing is measured.
+    pub dry: bool,
+}
+
+impl Request {
+    /// From the arguments after the program's name.
+    pub fn parse(arguments: impl Iterator<Item = String>) -> Request {
+        const SWITCHES: [&str; 13] = [
+            "--bench",
+            "--test",
+            "--list",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+            "--noplot",
+            "-n",
+            "--discard-baseline",
+            "--quick",
+            "--verbose",
+            "-v",
+            "--quiet",
+        ];
+        let mut request = Request { filter: None, dry: false };
+        let mut value_expected = false;
+        for argument in arguments {
+            if value_expected {
+                value_expected = false;
+            } else if argument.starts_with('-') {
+                request.dry |= argument == "--test" || argument == "--list";
+                value_expected = !SWITCHES.contains(&argument.as_str()) && !argument.contains('=');
+            } else {
+                request.filter = Some(argument);
+            }
+        }
+        request
+    }
+
+    /// Whether a benchmark of this name is asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.filter.as_deref().is_none_or(|filter| name.contains(filter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_is_the_argument_that_belongs_to_no_flag() {
+        let parse = |text: &str| Request::parse(text.split_whitespace().map(str::to_owned));
+        assert_eq!(parse("--bench"), Request { filter: None, dry: false });
+        assert_eq!(parse("--save-baseline main --bench").filter, None);
+        assert_eq!(parse("cas --sample-size 10 --bench").filter.as_deref(), Some("cas"));
+        assert!(parse("--test").dry);
+        assert!(parse("cas").wants("cas-1k-c20/shakedown") && !parse("cas").wants("stack"));
+    }
+}

@@ -384,7 +384,7 @@ impl Object {
             Object::Mutex => &["acquire", "release"],
             Object::FifoQueue => &["dequeue", "enqueue"],
             Object::Stack => &["pop", "push"],
-            Object::PriorityQueue => &["delete-max", "insert"],
+            Object::PriorityQueue => &["extract-max", "insert"],
             Object::LinearSet | Object::LinearCounter => &["read", "add"],
             Object::LinearLog => &["read", "append"],
         }

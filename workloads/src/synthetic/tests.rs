@@ -1,129 +1,19 @@
 //! Claims of the module's text, each checked on histories of every object.
 
 use super::*;
-use shakedown_checkers::history::{NEVER, Operation, Outcome};
-use shakedown_checkers::linearizability::check;
-use shakedown_checkers::model::{Model, ModelError};
-use shakedown_checkers::options::Options;
-use std::collections::BTreeMap;
+use shakedown_checkers::history::{NEVER, Outcome};
+use shakedown_checkers::model::{lookup, prepare};
+use shakedown_checkers::options::{Consistency, Options};
 
-/// A sequential specification by texts, as plain as can be and independent of the generator's.
-struct Referee(Object);
-
-/// Per key, the values held, in the order of their arrival.
-type Held = BTreeMap<String, Vec<String>>;
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Seen {
-    f: String,
-    key: String,
-    input: String,
-    /// `None` if nobody saw it.
-    output: Option<String>,
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.trim_matches(['[', ']']).split_whitespace().map(str::to_owned).collect()
-}
-
-impl Model for Referee {
-    type State = Held;
-    type Action = Vec<Seen>;
-
-    fn initial(&self) -> Held {
-        Held::new()
-    }
-
-    fn action(&self, op: &Operation<'_>, values: &Arena) -> Result<Option<Vec<Seen>>, ModelError> {
-        let mut key = op.key.map_or(String::new(), |key| values.show(key));
-        let (mut input, mut output) = (op.input, op.output);
-        if matches!(self.0, Object::Register | Object::CasRegister)
-            && let Some((k, inner)) = values.pair(op.input)
-            && (op.f != "cas" || values.pair(inner).is_some())
-        {
-            (key, input) = (values.show(k), inner);
-            output = values.pair(op.output).map_or(op.output, |pair| pair.1);
-        }
-        let known = op.outcome == Outcome::Ok;
-        let (input, output) = (values.show(input), values.show(output));
-        if self.0 != Object::MultiRegister {
-            let output = known.then_some(output);
-            return Ok(Some(vec![Seen { f: op.f.to_owned(), key, input, output }]));
-        }
-        let triples = |text: &str| words(&text.replace(['[', ']'], " "));
-        let (asked, got) = (triples(&input), triples(&output));
-        let micro = |(i, asked): (usize, &[String])| Seen {
-            f: asked[0].trim_start_matches(':').to_owned(),
-            key: asked[1].clone(),
-            input: asked[2].clone(),
-            output: known.then(|| got[i * 3 + 2].clone()),
-        };
-        Ok(Some(asked.chunks_exact(3).enumerate().map(micro).collect()))
-    }
-
-    fn step(&self, state: &Held, action: &Vec<Seen>) -> Option<Held> {
-        let mut state = state.clone();
-        for op in action {
-            let held = state.entry(op.key.clone()).or_default();
-            let fits = |found: Option<&String>| {
-                op.output.as_deref().is_none_or(|seen| seen == found.map_or("nil", String::as_str))
-            };
-            let take = match self.0 {
-                Object::FifoQueue => (!held.is_empty()).then_some(0),
-                Object::Stack => held.len().checked_sub(1),
-                _ => (0..held.len()).max_by_key(|&at| held[at].parse::<i64>().unwrap_or(-1)),
-            };
-            let legal = match (self.0, op.f.as_str()) {
-                (Object::LinearSet, "read") => op.output.as_deref().is_none_or(|seen| {
-                    let (mut seen, mut held) = (words(seen), held.clone());
-                    (seen.sort(), held.sort(), held.dedup());
-                    seen == held
-                }),
-                (Object::LinearLog, "read") => op.output.as_deref().is_none_or(|seen| words(seen) == *held),
-                (Object::LinearCounter, "read") => {
-                    let sum: i64 = held.iter().map(|delta| delta.parse::<i64>().unwrap()).sum();
-                    op.output.as_deref().is_none_or(|seen| seen == sum.to_string())
-                }
-                (Object::Kv, "get") => {
-                    let text = held.concat().replace("\"\"", "");
-                    fits(Some(&text).filter(|text| !text.is_empty()))
-                }
-                (_, "read" | "r") => fits(held.last()),
-                (_, "dequeue" | "pop" | "delete-max") => {
-                    fits(take.map(|at| &held[at])) && {
-                        take.map(|at| held.remove(at));
-                        true
-                    }
-                }
-                (_, "cas") => {
-                    let (from, to) = (words(&op.input)[0].clone(), words(&op.input)[1].clone());
-                    let matches = held.last() == Some(&from);
-                    *held = if matches { vec![to] } else { held.clone() };
-                    op.output.as_deref().is_none_or(|seen| (seen != "false") == matches)
-                }
-                (_, "acquire") => std::mem::replace(held, vec!["held".to_owned()]).is_empty(),
-                (_, "release") => !std::mem::take(held).is_empty(),
-                (_, "write" | "w" | "put") => {
-                    *held = vec![op.input.clone()];
-                    true
-                }
-                (_, "add" | "append" | "enqueue" | "push" | "insert") => {
-                    held.push(op.input.clone());
-                    true
-                }
-                (_, f) => unreachable!("{f}"),
-            };
-            if !legal {
-                return None;
-            }
-        }
-        Some(state)
-    }
-}
-
+/// The checkers' verdict, its proof checked too.
 fn verdict(plan: &Synthetic) -> &'static str {
-    let history = plan.generate().unwrap_or_else(|error| panic!("{error}: {plan:?}"));
-    check(&history, &Referee(plan.object), &Options::default()).unwrap().word()
+    let mut history = plan.generate().unwrap_or_else(|error| panic!("{error}: {plan:?}"));
+    let model = prepare(lookup(plan.object.name()).unwrap(), None, &mut history).unwrap();
+    let verdict =
+        model.check(&history, &Options::default()).unwrap_or_else(|error| panic!("{error}: {plan:?}"));
+    let proof = model.validate(&history, Consistency::Linearizable, &verdict);
+    assert_eq!(proof, Ok(()), "{plan:?}");
+    verdict.word()
 }
 
 fn small(object: Object, seed: u64) -> Synthetic {
