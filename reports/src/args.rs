@@ -1,0 +1,317 @@
+//! The command line: what can be asked, with its help.
+//!
+//! Only structure and text; what each command does is in [`crate::command`].
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shakedown_checkers::options::Consistency;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `shakedown` and its arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "shakedown",
+    version,
+    about = "Judges recorded histories of concurrent and distributed systems",
+    long_about = "Judges recorded histories of concurrent and distributed systems: reads what Jepsen, \
+                  Knossos, Porcupine or your own harness recorded, says whether one order of the \
+                  operations explains every result, and proves its answer.\n\n\
+                  Without a command it judges two small histories that come with it, as a demonstration.",
+    after_help = "Examples:\n  \
+        shakedown                                       a demonstration on a bundled history\n  \
+        shakedown check history.edn                     judge a history, guessing its model\n  \
+        shakedown check --model cas-register *.log      judge many\n  \
+        shakedown models                                what can be judged\n  \
+        shakedown convert history.edn history.jsonl     change the format\n  \
+        shakedown generate --model register -o h.jsonl  make a history to try things on\n\n\
+        Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments or unreadable input, 255 internal error."
+)]
+pub struct Cli {
+    /// What to do; nothing means the demonstration.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge histories: is there an order of the operations that explains every result?
+    Check(CheckArgs),
+    /// List the models: their operations, and the shapes of their values
+    Models(ModelsArgs),
+    /// Write a history in another format
+    Convert(ConvertArgs),
+    /// Make a synthetic history, valid or with a planted violation
+    Generate(GenerateArgs),
+}
+
+/// Arguments of `shakedown check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Output (text): for each file a line PATH<TAB>true|false|unknown on standard output, then, unless
+--quiet, the explanation, indented. A file that cannot be read is reported on standard error and
+does not stop the others.
+
+Examples:
+  shakedown check history.edn
+  shakedown check --model cas-register --initial 0 knossos/*.edn
+  shakedown check --model kv --time-limit 60 --memory-limit 4G run.jsonl.zst
+  zcat history.edn.gz | shakedown check --input-format edn -
+  shakedown check --quiet *.log | grep false
+  shakedown check --format junit *.edn > results.xml
+  shakedown check --certify history.edn
+
+Exit codes, the worst of the files (255, then 254, 1, 2, 0):
+  0    every history is valid
+  1    a history is invalid
+  2    a history could not be decided within its budget, or was interrupted
+  254  the arguments are wrong, or a file could not be read
+  255  internal error: a bug in shakedown")]
+pub struct CheckArgs {
+    /// The model that the operations follow (see `shakedown models`); guessed if not given
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// The object's initial value, as EDN or JSON; nil if not given (Knossos' registers start at 0)
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub initial: Option<String>,
+
+    /// The order to demand
+    #[arg(long, value_name = "LEVEL", default_value = "linearizable")]
+    pub consistency: ConsistencyArg,
+
+    /// The files' format; recognised by content if not given
+    #[arg(short, long, value_name = "FORMAT")]
+    pub input_format: Option<String>,
+
+    /// Give up on a file after this many seconds, fractions allowed; the verdict is then unknown
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub time_limit: Option<Duration>,
+
+    /// Memory that the engines may use, in bytes or with a suffix K, M, G or T (of 1024)
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "2G")]
+    pub memory_limit: usize,
+
+    /// Threads; as many as there are processors if not given. Verdicts do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// What to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub format: OutputFormat,
+
+    /// Print verdicts only, without explanations and summary
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Print the proof of each verdict, and have the independent validator check it
+    #[arg(long)]
+    pub certify: bool,
+
+    /// Histories, `-` for standard input; .gz and .zst are decompressed
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `shakedown models`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shakedown models
+  shakedown models cas-register
+  shakedown models --format json")]
+pub struct ModelsArgs {
+    /// Only this model, in full
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// What to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub format: ListFormat,
+}
+
+/// Arguments of `shakedown convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The format to write goes by the file's extension, under .gz or .zst if there is one: .edn, .jsonl or
+.json, .log (Jepsen's text log), .txt (Porcupine's key-value log). A log holds only what it has words
+for; EDN and JSON lines hold everything.
+
+Examples:
+  shakedown convert history.edn history.jsonl
+  shakedown convert history.jsonl history.edn.gz
+  shakedown convert etcd.log - --output-format edn | less")]
+pub struct ConvertArgs {
+    /// The history to read, `-` for standard input
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+
+    /// The file to write, `-` for standard output
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// The format of IN; recognised by content if not given
+    #[arg(short, long, value_name = "FORMAT")]
+    pub input_format: Option<String>,
+
+    /// The format of OUT; by its extension if not given, JSON lines on standard output
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output_format: Option<String>,
+}
+
+/// Arguments of `shakedown generate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Clients work in a closed loop: each invokes its next operation when the last one has returned, after
+exponentially distributed latencies. The same arguments and seed give the same bytes.
+
+Examples:
+  shakedown generate --model register --operations 1000 --clients 10 -o history.jsonl
+  shakedown generate --model cas-register --values 0..5 --crash-rate 0.05 --seed 7 -o history.edn
+  shakedown generate --model register --violation stale-read | shakedown check -")]
+pub struct GenerateArgs {
+    /// The model that the history follows
+    #[arg(short, long, value_name = "MODEL", default_value = "register")]
+    pub model: String,
+
+    /// Number of operations
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000)]
+    pub operations: u32,
+
+    /// Number of clients at work at once
+    #[arg(short, long, value_name = "N", default_value_t = 5)]
+    pub clients: u32,
+
+    /// Number of keys, for models that have them; values of registers are then `[key value]`
+    #[arg(short, long, value_name = "N")]
+    pub keys: Option<u32>,
+
+    /// The share of operations that crash, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub crash_rate: f64,
+
+    /// Plant this violation; a valid history if not given
+    #[arg(long, value_name = "KIND")]
+    pub violation: Option<String>,
+
+    /// Where to plant it: early, middle or end
+    #[arg(long, value_name = "WHERE", requires = "violation")]
+    pub position: Option<String>,
+
+    /// The values put in: `distinct`, or a range such as 0..5
+    #[arg(long, value_name = "VALUES")]
+    pub values: Option<String>,
+
+    /// Weights of the model's functions, such as 2:1:1
+    #[arg(long, value_name = "WEIGHTS")]
+    pub mix: Option<String>,
+
+    /// The seed of everything random in it
+    #[arg(short, long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+
+    /// The file to write, `-` for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+
+    /// The format to write; by the file's extension if not given, JSON lines on standard output
+    #[arg(long, value_name = "FORMAT")]
+    pub output_format: Option<String>,
+}
+
+/// The consistencies, as the command line names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConsistencyArg {
+    /// One order of all operations that respects real time
+    Linearizable,
+    /// One order of all operations that respects each process's own order
+    Sequential,
+    /// Each key by itself is linearizable
+    PerKey,
+}
+
+impl From<ConsistencyArg> for Consistency {
+    fn from(arg: ConsistencyArg) -> Consistency {
+        match arg {
+            ConsistencyArg::Linearizable => Consistency::Linearizable,
+            ConsistencyArg::Sequential => Consistency::Sequential,
+            ConsistencyArg::PerKey => Consistency::PerKey,
+        }
+    }
+}
+
+/// What `check` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people: a line per file, then the explanation
+    Text,
+    /// For programs: one JSON object per file, each on its line
+    Json,
+    /// For CI servers: one JUnit XML report
+    Junit,
+}
+
+/// What `models` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON array
+    Json,
+}
+
+/// `0.5`, `60`: a duration in seconds.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 =
+        text.parse().map_err(|_| "expected a number of seconds, such as 60 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| "expected a number of seconds from 0 up, such as 60 or 0.5".to_owned())
+}
+
+/// `1000000`, `512M`, `2G`, `1GiB`: a number of bytes.
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let expected = || "expected a number of bytes, such as 512M, 2G or 1000000".to_owned();
+    let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(digits_end);
+    let shift = match suffix.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(expected()),
+    };
+    let number: usize = digits.parse().map_err(|_| expected())?;
+    let bytes = number.checked_mul(1 << shift).ok_or("more bytes than this machine can address")?;
+    if bytes == 0 { Err("expected at least one byte".to_owned()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_take_suffixes_of_1024() {
+        assert_eq!(parse_bytes("512M"), Ok(512 << 20));
+        assert_eq!(parse_bytes("2g"), Ok(2 << 30));
+        assert_eq!(parse_bytes("3KiB"), Ok(3 << 10));
+        assert_eq!(parse_bytes("77"), Ok(77));
+        for bad in ["", "G", "-1", "1.5G", "2X", "0", "99999999T"] {
+            assert!(parse_bytes(bad).is_err(), "{bad} must be refused");
+        }
+    }
+
+    #[test]
+    fn seconds_are_finite_and_not_negative() {
+        assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "nan", "inf", "1e99", "soon"] {
+            assert!(parse_seconds(bad).is_err(), "{bad} must be refused");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What each command does. A command gets its arguments and streams and returns an [`Exit`].
+
+pub mod check;
+pub mod convert;
+pub mod demo;
+pub mod generate;
+pub mod models;
+
+use crate::args::{Cli, Command};
+use crate::diagnostic::{InputError, render, stderr_is_fancy};
+use crate::exit::Exit;
+use crate::terminal;
+use miette::Report;
+use std::io::{self, Write};
+
+/// The streams that a command writes to, and how wide its text may be.
+pub struct Streams<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Errors and remarks.
+    pub err: &'a mut dyn Write,
+    /// Columns of text.
+    pub width: usize,
+    /// Whether `err` takes colour and line drawing.
+    pub fancy: bool,
+}
+
+impl Streams<'_> {
+    /// Shows an error of the user's input. Nobody listening is no reason to fail.
+    pub fn complain(&mut self, report: &Report) {
+        let _ = write!(self.err, "{}", render(report, self.fancy, self.width));
+    }
+}
+
+/// Why a command stopped early.
+#[derive(Debug)]
+pub enum Stopped {
+    /// Bad arguments or bad input.
+    Input(Report),
+    /// Nobody reads the output any more, or it cannot be written.
+    Output(io::Error),
+}
+
+impl From<InputError> for Stopped {
+    fn from(error: InputError) -> Stopped {
+        Stopped::Input(Report::new(error))
+    }
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Stopped {
+        Stopped::Output(error)
+    }
+}
+
+/// Runs the command that `cli` names, on the process's own streams.
+pub fn run(cli: Cli) -> Exit {
+    let mut out = anstream::stdout();
+    let mut err = anstream::stderr();
+    let mut streams =
+        Streams { out: &mut out, err: &mut err, width: terminal::width(), fancy: stderr_is_fancy() };
+    let result = match &cli.command {
+        None => demo::run(&mut streams),
+        Some(Command::Check(args)) => check::run(args, &mut streams),
+        Some(Command::Models(args)) => models::run(args, &mut streams),
+        Some(Command::Convert(args)) => convert::run(args, &mut streams),
+        Some(Command::Generate(args)) => generate::run(args, &mut streams),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(Stopped::Input(report)) => {
+            streams.complain(&report);
+            Exit::BadInput
+        }
+        // `shakedown models | head` is not an error.
+        Err(Stopped::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Valid,
+        Err(Stopped::Output(error)) => {
+            let _ = writeln!(streams.err, "cannot write the output: {error}");
+            Exit::BadInput
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `shakedown convert`: one history from one format into another.
+
+use super::{Stopped, Streams};
+use crate::args::ConvertArgs;
+use crate::diagnostic::InputError;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::judge;
+use crate::report::Failure;
+use miette::Report;
+use shakedown_checkers::format::{self, Format, FormatError};
+use shakedown_checkers::history::History;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+/// Reads the one file, writes the other.
+pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
+    let input_format = args.input_format.as_deref().map(judge::format_named).transpose()?;
+    let target = Target::new(&args.output, args.output_format.as_deref())?;
+    let history = match judge::read(&args.input, input_format, &Interrupt::listen()) {
+        Ok(history) => history,
+        Err(Failure::Interrupted) => return Ok(Exit::Unknown),
+        Err(Failure::Input(report)) => return Err(Stopped::Input(report)),
+        Err(Failure::Internal(message)) => {
+            writeln!(streams.err, "{}: internal error: {message}", args.input.display())?;
+            return Ok(Exit::Internal);
+        }
+    };
+    for note in history.notes() {
+        writeln!(streams.err, "{}: {note}", args.input.display())?;
+    }
+    target.write(&history, streams.out)?;
+    Ok(Exit::Valid)
+}
+
+/// Where a history goes, and in what dress.
+#[derive(Debug)]
+pub struct Target<'a> {
+    path: &'a Path,
+    format: Format,
+    compression: Compression,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Target<'_> {
+    /// The file `path`, in the format of that name, or else in that of its extension. Standard output
+    /// (`-`) gets JSON lines unless told otherwise.
+    pub fn new<'a>(path: &'a Path, format: Option<&str>) -> Result<Target<'a>, InputError> {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let (compression, inner) = match extension {
+            Some("gz") => (Compression::Gzip, Path::new(path.file_stem().unwrap_or_default())),
+            Some("zst") => (Compression::Zstd, Path::new(path.file_stem().unwrap_or_default())),
+            _ => (Compression::None, path),
+        };
+        let by_extension = || match inner.extension().and_then(|extension| extension.to_str()) {
+            Some("txt") => Some(Format::PorcupineKv),
+            _ if path == Path::new("-") => Some(Format::JsonLines),
+            _ => Format::of_path(inner),
+        };
+        let format = match format {
+            Some(name) => judge::format_named(name)?,
+            None => by_extension().ok_or_else(|| {
+                InputError::new(
+                    format!("{}: its extension does not say which format to write", path.display()),
+                    Some(
+                        "name the format with --output-format, or use .edn, .jsonl, .log or .txt, with .gz or \
+                         .zst after it if you like"
+                            .to_owned(),
+                    ),
+                )
+            })?,
+        };
+        Ok(Target { path, format, compression })
+    }
+
+    /// Writes `history`; `out` is standard output. A file appears under its name only when it is
+    /// complete: an error leaves what was there before.
+    pub fn write(&self, history: &History, out: &mut dyn Write) -> Result<(), Stopped> {
+        if self.path == Path::new("-") {
+            return self.write_into(history, out).map_err(|error| self.stopped(error));
+        }
+        let mut unfinished = self.path.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let result = File::create(&unfinished)
+            .map_err(|source| FormatError::Io { name: self.path.display().to_string(), source })
+            .and_then(|file| self.write_into(history, file))
+            .and_then(|()| {
+                std::fs::rename(&unfinished, self.path)
+                    .map_err(|source| FormatError::Io { name: self.path.display().to_string(), source })
+            });
+        result.map_err(|error| {
+            // It may not exist; the error to tell of is the first one.
+            let _ = std::fs::remove_file(&unfinished);
+            Stopped::Input(Report::new(judge::input_error(&error)))
+        })
+    }
+
+    fn write_into(&self, history: &History, out: impl Write) -> Result<(), FormatError> {
+        let io_error = |source| FormatError::Io { name: self.path.display().to_string(), source };
+        match self.compression {
+            Compression::None => format::write(history, self.format, out),
+            Compression::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+                format::write(history, self.format, &mut encoder)?;
+                encoder.finish().and_then(|mut out| out.flush()).map_err(io_error)
+            }
+            Compression::Zstd => {
+                let mut encoder =
+                    zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(io_error)?;
+                format::write(history, self.format, &mut encoder)?;
+                encoder.finish().and_then(|mut out| out.flush()).map_err(io_error)
+            }
+        }
+    }
+
+    /// A closed standard output is the reader's business, not bad input.
+    fn stopped(&self, error: FormatError) -> Stopped {
+        match error {
+            FormatError::Io { source, .. } => Stopped::Output(source),
+            error => Stopped::Input(Report::new(judge::input_error(&error))),
+        }
+    }
+}

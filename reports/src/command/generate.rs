@@ -1,0 +1,49 @@
+//! `shakedown generate`: a synthetic history, to measure a checker, to test one, or to try things.
+
+use super::convert::Target;
+use super::{Stopped, Streams};
+use crate::args::GenerateArgs;
+use crate::diagnostic::InputError;
+use crate::exit::Exit;
+use shakedown_workloads::synthetic::{Object, Synthetic, SyntheticError, Violation};
+use std::str::FromStr;
+
+/// Makes the history that `args` describe, and writes it.
+pub fn run(args: &GenerateArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
+    let target = Target::new(&args.output, args.output_format.as_deref())?;
+    let history = plan(args)?.generate().map_err(refused)?;
+    target.write(&history, streams.out)?;
+    Ok(Exit::Valid)
+}
+
+fn plan(args: &GenerateArgs) -> Result<Synthetic, InputError> {
+    let object = Object::from_str(&args.model).map_err(|_| {
+        InputError::unknown_name("model to generate", &args.model, Object::ALL.map(Object::name))
+    })?;
+    let violation =
+        match args.violation.as_deref() {
+            None => None,
+            Some(name) => Some(Violation::from_str(name).map_err(|_| {
+                InputError::unknown_name("violation", name, Violation::ALL.map(Violation::name))
+            })?),
+        };
+    let mut plan = Synthetic::new(object);
+    plan.operations = args.operations;
+    plan.clients = args.clients;
+    plan.keys = args.keys.unwrap_or(plan.keys);
+    plan.crash_rate = args.crash_rate;
+    plan.violation = violation;
+    plan.position = parsed(args.position.as_deref())?.unwrap_or_default();
+    plan.values = parsed(args.values.as_deref())?;
+    plan.mix = parsed(args.mix.as_deref())?;
+    plan.seed = args.seed;
+    Ok(plan)
+}
+
+fn parsed<T: FromStr<Err = SyntheticError>>(text: Option<&str>) -> Result<Option<T>, InputError> {
+    text.map(str::parse).transpose().map_err(refused)
+}
+
+fn refused(error: SyntheticError) -> InputError {
+    InputError::new(error.to_string(), Some("see `shakedown generate --help`".to_owned()))
+}

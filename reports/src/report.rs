@@ -1,0 +1,118 @@
+//! What was found out about one file, and its renderings.
+//!
+//! - [`text`]: for people, laid out for a width; [`timeline`]: a few operations against time.
+//! - [`json`]: for programs; [`junit`]: for CI servers.
+
+pub mod json;
+pub mod junit;
+pub mod text;
+pub mod timeline;
+
+use crate::exit::Exit;
+use shakedown_checkers::history::History;
+use shakedown_checkers::options::Consistency;
+use shakedown_checkers::verdict::Verdict;
+use std::time::Duration;
+
+/// One file that was named on the command line.
+#[derive(Debug)]
+pub struct FileReport {
+    /// Its path, as it was given.
+    pub path: String,
+    /// What came of it.
+    pub result: Result<Judgement, Failure>,
+    /// How long reading and judging took.
+    pub elapsed: Duration,
+}
+
+/// A history that was read, and judged.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The history, as the model sees it.
+    pub history: History,
+    /// What had to be assumed in reading it, in sentences.
+    pub notes: Vec<String>,
+    /// The name of the model that it was judged by.
+    pub model: String,
+    /// How the model was guessed, if it was.
+    pub guess: Option<String>,
+    /// The order that was demanded.
+    pub consistency: Consistency,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What the independent validator says of the proof, if it was asked.
+    pub validation: Option<Result<(), String>>,
+}
+
+/// Why there is no verdict.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file cannot be read, or does not fit the model; the diagnostic says where.
+    Input(miette::Report),
+    /// A bug in shakedown.
+    Internal(String),
+    /// Interrupted before anything was known.
+    Interrupted,
+}
+
+impl FileReport {
+    /// How this file ended.
+    pub fn exit(&self) -> Exit {
+        match &self.result {
+            Err(Failure::Internal(_)) => Exit::Internal,
+            Err(Failure::Input(_)) => Exit::BadInput,
+            Err(Failure::Interrupted) => Exit::Unknown,
+            Ok(judgement) if matches!(judgement.validation, Some(Err(_))) => Exit::Internal,
+            Ok(judgement) => Exit::from(&judgement.verdict),
+        }
+    }
+
+    /// `valid`, `invalid`, `unknown` or `error`.
+    pub fn word(&self) -> &'static str {
+        match self.exit() {
+            Exit::Valid => "valid",
+            Exit::Invalid => "invalid",
+            Exit::Unknown => "unknown",
+            Exit::BadInput | Exit::Internal => "error",
+        }
+    }
+}
+
+/// How many files ended in which way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Files that were valid.
+    pub valid: u64,
+    /// Files that were invalid.
+    pub invalid: u64,
+    /// Files that were not decided.
+    pub unknown: u64,
+    /// Files that could not be read, or on which shakedown itself failed.
+    pub failed: u64,
+    /// Files that were not begun, because of an interrupt.
+    pub skipped: u64,
+    /// The worst of them.
+    pub worst: Exit,
+}
+
+impl Tally {
+    /// Counts one more file.
+    pub fn add(&mut self, exit: Exit) {
+        match exit {
+            Exit::Valid => self.valid += 1,
+            Exit::Unknown => self.unknown += 1,
+            Exit::Invalid => self.invalid += 1,
+            Exit::BadInput | Exit::Internal => self.failed += 1,
+        }
+        self.worst = self.worst.max(exit);
+    }
+}
+
+/// What a history is called when it keeps, or breaks, this consistency.
+pub fn adjective(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Linearizable => "linearizable",
+        Consistency::Sequential => "sequentially consistent",
+        Consistency::PerKey => "linearizable key by key",
+    }
+}

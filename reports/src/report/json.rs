@@ -1,0 +1,158 @@
+//! Verdicts for programs: one JSON object per file, each on a line of its own.
+//!
+//! Field by field: `docs/verdict-json.md`.
+
+use super::{Failure, FileReport, Judgement};
+use serde_json::{Value as Json, json};
+use shakedown_checkers::history::{ANONYMOUS, OpId, Outcome};
+use shakedown_checkers::options::Consistency;
+use shakedown_checkers::value::{Datum, Value, Values};
+use shakedown_checkers::verdict::{Reason, Verdict};
+
+/// The report as one JSON object. The order of operations is in it only if `certify` is set.
+pub fn render(report: &FileReport, certify: bool) -> Json {
+    let mut out = json!({
+        "file": report.path,
+        "verdict": report.word(),
+        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+    });
+    let object = out.as_object_mut().expect("made by json! with braces");
+    match &report.result {
+        Ok(judgement) => object.extend(judged(judgement, certify)),
+        Err(Failure::Input(input)) => {
+            object.insert("error".to_owned(), Json::from(input.to_string()));
+            object.insert("help".to_owned(), Json::from(input.help().map(|help| help.to_string())));
+        }
+        Err(Failure::Internal(message)) => {
+            object.insert("error".to_owned(), Json::from(format!("internal error: {message}")));
+        }
+        Err(Failure::Interrupted) => {
+            object.insert("unknown".to_owned(), json!({ "reason": "interrupted" }));
+        }
+    }
+    out
+}
+
+fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json> {
+    let history = &judgement.history;
+    let values = history.values();
+    let mut out = json!({
+        "model": judgement.model,
+        "model_guessed": judgement.guess.is_some(),
+        "consistency": match judgement.consistency {
+            Consistency::Linearizable => "linearizable",
+            Consistency::Sequential => "sequential",
+            Consistency::PerKey => "per-key",
+        },
+        "operations": history.len(),
+        "events": history.event_count(),
+        "notes": judgement.notes,
+    });
+    let key = |key: Option<Value>| key.map_or(Json::Null, |key| value_json(values, key));
+    match &judgement.verdict {
+        Verdict::Valid(certificate) if certify => {
+            let parts = certificate.parts.iter();
+            out["certificate"] =
+                parts.map(|part| json!({ "key": key(part.key), "order": part.order })).collect();
+        }
+        Verdict::Valid(certificate) => out["parts"] = certificate.parts.len().into(),
+        Verdict::Invalid(witness) => {
+            out["witness"] = json!({
+                "key": key(witness.key),
+                "failed": witness.failed,
+                "core": witness.core.iter().map(|&id| operation(judgement, id)).collect::<Json>(),
+                "values": witness.values.as_ref().map(|list| {
+                    list.iter().map(|&value| value_json(values, value)).collect::<Json>()
+                }),
+                "states_seen": witness.states_seen,
+                "minimal": witness.minimal,
+                "sentences": witness.sentences,
+            });
+        }
+        Verdict::Unknown(unknown) => {
+            out["unknown"] = json!({
+                "reason": match unknown.reason {
+                    Reason::Time => "time",
+                    Reason::Memory => "memory",
+                    Reason::Interrupted => "interrupted",
+                    Reason::Concurrency => "concurrency",
+                },
+                "key": key(unknown.key),
+                "placed": unknown.placed,
+                "total": unknown.total,
+                "configurations": unknown.configurations,
+                "memory_bytes": unknown.memory_bytes,
+                "parts_valid": unknown.parts.0,
+                "parts": unknown.parts.1,
+                "advice": unknown.advice,
+            });
+        }
+    }
+    if let Some(validation) = &judgement.validation {
+        out["certified"] = validation.is_ok().into();
+        if let Err(reason) = validation {
+            out["error"] = format!("the independent validator refuses the proof: {reason}").into();
+        }
+    }
+    match out {
+        Json::Object(object) => object,
+        _ => unreachable!("made by json! with braces"),
+    }
+}
+
+/// One operation, with Jepsen's field names where there are any.
+fn operation(judgement: &Judgement, id: OpId) -> Json {
+    let op = judgement.history.operation(id);
+    let values = judgement.history.values();
+    let line = |line: u32| if line == 0 { Json::Null } else { line.into() };
+    json!({
+        "id": id,
+        "process": if op.process >= ANONYMOUS { Json::Null } else { op.process.into() },
+        "f": op.f,
+        "key": op.key.map(|key| value_json(values, key)),
+        "input": value_json(values, op.input),
+        "output": value_json(values, op.output),
+        "type": match op.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Fail => "fail",
+            Outcome::Info => "info",
+        },
+        "invoke_line": line(op.invoke_line),
+        "complete_line": line(op.complete_line),
+    })
+}
+
+/// `value` as JSON, for output that programs read. Keywords and symbols become strings (keywords keep
+/// their colon), sets become arrays, and maps whose keys are not all text become arrays of pairs.
+pub fn value_json(values: &Values, value: Value) -> serde_json::Value {
+    json_at(values, value, 0)
+}
+
+fn json_at(values: &Values, value: Value, depth: usize) -> serde_json::Value {
+    if depth > 64 {
+        return serde_json::Value::from(values.show(value));
+    }
+    let list = |members: &[Value]| members.iter().map(|&member| json_at(values, member, depth + 1)).collect();
+    match values.get(value) {
+        Datum::Nil => serde_json::Value::Null,
+        Datum::Bool(bool) => bool.into(),
+        Datum::Int(int) => int.into(),
+        Datum::Number(text) => text.parse::<serde_json::Number>().map_or_else(|_| text.into(), Into::into),
+        Datum::Str(text) | Datum::Symbol(text) => text.into(),
+        Datum::Keyword(text) => format!(":{text}").into(),
+        Datum::List(members) | Datum::Set(members) => list(members),
+        Datum::Map(flat) => {
+            let text_keys: Option<Vec<&str>> =
+                flat.chunks_exact(2).map(|pair| values.text(pair[0])).collect();
+            match text_keys {
+                Some(keys) => {
+                    let entries = keys.iter().zip(flat.chunks_exact(2));
+                    entries
+                        .map(|(key, pair)| ((*key).to_owned(), json_at(values, pair[1], depth + 1)))
+                        .collect()
+                }
+                None => flat.chunks_exact(2).map(list).collect(),
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The explanation of a verdict, for people.
+
+use super::timeline::{describe, draw};
+use super::{Failure, FileReport, Judgement, Tally, adjective};
+use crate::terminal::{
+    BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, size, thousands, wrap_into,
+};
+use shakedown_checkers::value::Value;
+use shakedown_checkers::verdict::{Certificate, Unknown, Verdict, Witness};
+use std::fmt::Write as _;
+
+const INDENT: &str = "  ";
+
+/// `path<TAB>true|false|unknown` without a line end; `None` if there is no verdict.
+pub fn verdict_line(report: &FileReport) -> Option<String> {
+    match &report.result {
+        Ok(judgement) => Some(format!("{}\t{}", report.path, styled_word(&judgement.verdict))),
+        Err(Failure::Interrupted) => Some(format!("{}\t{}", report.path, paint(UNSURE, "unknown"))),
+        Err(Failure::Input(_) | Failure::Internal(_)) => None,
+    }
+}
+
+/// What was judged, by which model, and why the verdict is what it is; lines of at most `width`
+/// columns. With `certify`, the proof as well.
+pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String {
+    let mut out = String::new();
+    wrap_into(&mut out, width, INDENT, INDENT, &preamble(judgement));
+    for note in &judgement.notes {
+        wrap_into(
+            &mut out,
+            width,
+            INDENT,
+            INDENT,
+            &format!("Note: {}.", printable(note).trim_end_matches('.')),
+        );
+    }
+    match &judgement.verdict {
+        Verdict::Valid(certificate) => valid(&mut out, judgement, certificate, certify, width),
+        Verdict::Invalid(witness) => invalid(&mut out, judgement, witness, width),
+        Verdict::Unknown(unknown) => undecided(&mut out, judgement, unknown, width),
+    }
+    match &judgement.validation {
+        None => {}
+        Some(Ok(())) if matches!(judgement.verdict, Verdict::Unknown(_)) => {
+            wrap_into(
+                &mut out,
+                width,
+                INDENT,
+                INDENT,
+                "Certified: nothing, an unknown verdict claims nothing.",
+            );
+        }
+        Some(Ok(())) => {
+            let proof = if matches!(judgement.verdict, Verdict::Valid(_)) { "order" } else { "witness" };
+            let text = format!("Certified: the independent validator re-checked this {proof}, and it holds.");
+            wrap_into(&mut out, width, INDENT, INDENT, &text);
+        }
+        Some(Err(reason)) => {
+            let text = format!(
+                "{} the independent validator refuses this proof: {}. Do not rely on the verdict.",
+                paint(BAD, "NOT CERTIFIED:"),
+                printable(reason).trim_end_matches('.')
+            );
+            wrap_into(&mut out, width, INDENT, INDENT, &text);
+        }
+    }
+    out
+}
+
+/// The summary of many files, in one line.
+pub fn summary(tally: &Tally) -> String {
+    let files = tally.valid + tally.invalid + tally.unknown + tally.failed + tally.skipped;
+    let mut parts = Vec::new();
+    for (number, what, style) in [
+        (tally.valid, "valid", GOOD),
+        (tally.invalid, "invalid", BAD),
+        (tally.unknown, "unknown", UNSURE),
+        (tally.failed, "without a verdict because of errors", BAD),
+        (tally.skipped, "not begun", UNSURE),
+    ] {
+        if number > 0 {
+            parts.push(format!("{} {}", thousands(number), paint(style, what)));
+        }
+    }
+    format!("{}: {}", count(files, "file"), parts.join(", "))
+}
+
+fn styled_word(verdict: &Verdict) -> String {
+    let style = match verdict {
+        Verdict::Valid(_) => GOOD,
+        Verdict::Invalid(_) => BAD,
+        Verdict::Unknown(_) => UNSURE,
+    };
+    paint(style, verdict.word())
+}
+
+fn preamble(judgement: &Judgement) -> String {
+    let mut text = format!(
+        "{}, judged as {}",
+        count(judgement.history.len() as u64, "operation"),
+        paint(STRONG, &judgement.model)
+    );
+    if let Some(guess) = &judgement.guess {
+        write!(text, " (a guess: {})", printable(guess)).expect("writing to a String cannot fail");
+    }
+    text.push('.');
+    text
+}
+
+fn valid(out: &mut String, judgement: &Judgement, certificate: &Certificate, certify: bool, width: usize) {
+    let parts = certificate.parts.len();
+    let which = if parts > 1 {
+        format!(
+            "for each of its {} independent parts one order of the operations explains",
+            thousands(parts as u64)
+        )
+    } else {
+        "one order of the operations explains".to_owned()
+    };
+    let good = format!("It is {}:", adjective(judgement.consistency));
+    wrap_into(out, width, INDENT, INDENT, &format!("{} {which} every result.", paint(GOOD, &good)));
+    if certify {
+        for part in &certificate.parts {
+            order(out, judgement, part.key, &part.order);
+        }
+    }
+}
+
+fn order(out: &mut String, judgement: &Judgement, key: Option<Value>, order: &[u32]) {
+    let values = judgement.history.values();
+    let about = key.map_or(String::new(), |key| format!(" of key {}", printable(&values.show(key))));
+    writeln!(out, "{INDENT}Order{about}:").expect("writing to a String cannot fail");
+    let digits = order.len().to_string().len();
+    for (i, &id) in order.iter().enumerate() {
+        let op = judgement.history.operation(id);
+        let lines = match (op.invoke_line, op.complete_line) {
+            (0, _) => String::new(),
+            (from, 0) => format!("line {from}"),
+            (from, to) if from == to => format!("line {from}"),
+            (from, to) => format!("lines {from} and {to}"),
+        };
+        let line = format!(
+            "{INDENT}{INDENT}{:>digits$}. {}  {}",
+            i + 1,
+            describe(&op, values),
+            paint(FAINT, &lines)
+        );
+        writeln!(out, "{}", line.trim_end()).expect("writing to a String cannot fail");
+    }
+}
+
+fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: usize) {
+    let values = judgement.history.values();
+    let place = witness.key.map_or(String::new(), |key| format!(" Key {}:", printable(&values.show(key))));
+    let bad = format!("It is not {}.", adjective(judgement.consistency));
+    wrap_into(out, width, INDENT, INDENT, &format!("{}{place}", paint(BAD, &bad)));
+    for sentence in &witness.sentences {
+        wrap_into(out, width, &format!("{INDENT}- "), &format!("{INDENT}  "), &printable(sentence));
+    }
+    out.push('\n');
+    let number = count(witness.core.len() as u64, "operation");
+    let heading = if witness.minimal {
+        format!("No order explains these {number} together; without any one of them there would be one:")
+    } else {
+        format!("No order explains these {number} together (time ran out before they were as few as can be):")
+    };
+    let heading = if witness.core.len() == 1 { "No order explains this operation:" } else { &heading };
+    wrap_into(out, width, INDENT, INDENT, heading);
+    out.push_str(&draw(&judgement.history, &witness.core, Some(witness.failed), INDENT.len(), width));
+    out.push('\n');
+    let legend = "> the operation in question; |--| from invocation to completion; |--> may take effect at any \
+                  time after it began";
+    let mut text = String::new();
+    wrap_into(&mut text, width, INDENT, INDENT, legend);
+    out.push_str(&paint(FAINT, text.trim_end()));
+    out.push('\n');
+}
+
+fn undecided(out: &mut String, judgement: &Judgement, unknown: &Unknown, width: usize) {
+    let values = judgement.history.values();
+    let reason = format!("No verdict: {}.", unknown.reason);
+    let (decided, parts) = unknown.parts;
+    let mut text = paint(UNSURE, &reason);
+    if parts > 1 {
+        write!(text, " {} of {} parts were found valid.", thousands(decided as u64), thousands(parts as u64))
+            .expect("writing to a String cannot fail");
+    }
+    if let Some(key) = unknown.key {
+        write!(text, " It was at key {}.", printable(&values.show(key)))
+            .expect("writing to a String cannot fail");
+    }
+    write!(
+        text,
+        " The deepest attempt placed {} of {}; {} were explored, in {}.",
+        thousands(unknown.placed as u64),
+        count(unknown.total as u64, "operation"),
+        count(unknown.configurations, "configuration"),
+        size(unknown.memory_bytes as u64),
+    )
+    .expect("writing to a String cannot fail");
+    wrap_into(out, width, INDENT, INDENT, &text);
+    if !unknown.advice.is_empty() {
+        wrap_into(out, width, INDENT, INDENT, &printable(&unknown.advice));
+    }
+}

@@ -1,0 +1,151 @@
+//! What the terminal can take: width, wrapping, colour, and text that came from a file.
+//!
+//! Everything is laid out with colour in it; the streams of `anstream` take it out where the output
+//! is not a terminal or `NO_COLOR` is set. Widths are display columns, not bytes.
+
+use anstyle::{AnsiColor, Style};
+use std::borrow::Cow;
+use textwrap::core::display_width;
+
+/// Used when nothing says how wide the terminal is.
+const WIDTH_DEFAULT: usize = 100;
+/// Narrower than this, lines run over; wider, they are tiring to read.
+const WIDTH_RANGE: std::ops::RangeInclusive<usize> = 40..=200;
+
+/// Correct.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Not known.
+pub const UNSURE: Style = AnsiColor::Yellow.on_default();
+/// Headings and names.
+pub const STRONG: Style = Style::new().bold();
+/// What can be skipped.
+pub const FAINT: Style = Style::new().dimmed();
+
+/// Columns to lay the output out for: `COLUMNS` if it is set, else the terminal's.
+pub fn width() -> usize {
+    let from_env = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
+    let width = from_env.or_else(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)));
+    width.unwrap_or(WIDTH_DEFAULT).clamp(*WIDTH_RANGE.start(), *WIDTH_RANGE.end())
+}
+
+/// `text` in `style`.
+pub fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Adds `text` to `out` as a paragraph of at most `width` columns, the first line after `first`, the
+/// others after `rest`.
+pub fn wrap_into(out: &mut String, width: usize, first: &str, rest: &str, text: &str) {
+    // Names such as cas-register stay whole.
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    for line in textwrap::wrap(text, options) {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+/// `text` cut to `width` columns, with `…` where something is missing.
+pub fn truncate(text: &str, width: usize) -> Cow<'_, str> {
+    if display_width(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let columns = display_width(c.encode_utf8(&mut [0; 4]));
+        if used + columns + 1 > width {
+            break;
+        }
+        used += columns;
+        cut.push(c);
+    }
+    cut.push('…');
+    Cow::Owned(cut)
+}
+
+/// `text` filled up with spaces to `width` columns.
+pub fn pad(text: &str, width: usize) -> String {
+    let mut padded = text.to_owned();
+    padded.extend(std::iter::repeat_n(' ', width.saturating_sub(display_width(text))));
+    padded
+}
+
+/// `text` without control characters: what a history says must not move the cursor.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        Cow::Owned(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 operation`, `12 operations`: `noun` with its number, in the plural unless it is one.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// `512 bytes`, `3.2 MiB`.
+pub fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut amount = bytes as f64;
+    let mut unit = None;
+    for next in units {
+        if amount < 1024.0 {
+            break;
+        }
+        amount /= 1024.0;
+        unit = Some(next);
+    }
+    unit.map_or_else(|| count(bytes, "byte"), |unit| format!("{amount:.1} {unit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncation_counts_columns_and_marks_the_cut() {
+        assert_eq!(truncate("write 1", 7), "write 1");
+        assert_eq!(truncate("write 12", 7), "write …");
+        assert_eq!(truncate("日本語", 5), "日本…");
+        assert_eq!(truncate("日本語", 4), "日…");
+    }
+
+    #[test]
+    fn escape_sequences_of_a_history_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(printable("naïve → ✓"), "naïve → ✓");
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([size(1), size(512), size(2 << 30)], ["1 byte", "512 bytes", "2.0 GiB"]);
+        assert_eq!(count(1, "file"), "1 file");
+    }
+
+    #[test]
+    fn paragraphs_stay_within_the_width() {
+        let mut out = String::new();
+        wrap_into(&mut out, 20, "  - ", "    ", "one two three four five six");
+        assert_eq!(out, "  - one two three\n    four five six\n");
+    }
+}
