@@ -146,9 +146,7 @@ pub fn read(
     let limits = Limits { record_bytes: limits.record_bytes.min(1 << 30), ..limits.clone() };
     let mut input = Input { name, limits, source: Source::new(reader).map_err(io)? };
     input.fill(&HistoryBuilder::new(), 0)?;
-    let head = input.source.unparsed();
-    let bom = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    input.source.skip(bom);
+    input.source.skip_byte_order_mark();
     let head = input.source.unparsed();
     let head = &head[..head.len().min(HEAD_BYTES)];
     let depth = input.limits.depth;
@@ -287,7 +285,7 @@ impl Input<'_, '_> {
             Stop::More => unreachable!("asked for more by the caller"),
             Stop::Problem(problem) => {
                 // The rest of the line is wanted for the message; what cannot be read is left out.
-                if !self.source.eof() {
+                if !self.source.can_quote(problem.at) {
                     let _ = self.source.fill(self.limits.record_bytes);
                 }
                 FormatError::Syntax {

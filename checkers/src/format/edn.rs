@@ -17,7 +17,7 @@ use super::edn_token::{
     token, utf8,
 };
 use super::error::LimitReached;
-use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, kind_named, without_type};
+use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, function, kind_named, without_type};
 use crate::history::HistoryBuilder;
 use crate::value::{Value, Values};
 
@@ -225,8 +225,7 @@ impl Forms {
                 let len = token(cursor)?.len();
                 let name = utf8(cursor, start + 1, len - 1)?;
                 if !name.is_empty() {
-                    let f = builder.function(name);
-                    draft.f = Some(f.map_err(|error| Stop::Pairing { at: start, error })?);
+                    draft.f = Some(function(name, builder).map_err(|error| error.at(cursor, start))?);
                     return Ok(());
                 }
                 cursor.pos = start;

@@ -247,7 +247,7 @@ impl Draft {
             (Field::F, Datum::Nil) => self.f = None,
             (Field::F, Datum::Str(text) | Datum::Keyword(text) | Datum::Symbol(text)) => {
                 let name = text.to_owned();
-                self.f = Some(builder.function(&name).map_err(SetError::Pairing)?);
+                self.f = Some(function(&name, builder)?);
             }
             (Field::F, _) => return Err(SetError::Expected("the name of a function")),
         }
@@ -275,6 +275,18 @@ impl Draft {
 
 /// The function of an event that names none, as in Elle's hand-written histories.
 pub(super) const NO_FUNCTION: &str = "nil";
+
+/// Names are kept and quoted whole, so a hostile one must not be long.
+const FUNCTION_BYTES_MAX: usize = 1000;
+
+/// The function called `name`.
+#[inline]
+pub(super) fn function(name: &str, builder: &mut HistoryBuilder) -> Result<FunctionId, SetError> {
+    if name.len() > FUNCTION_BYTES_MAX {
+        return Err(SetError::Expected("the name of a function, at most 1000 bytes long"));
+    }
+    builder.function(name).map_err(SetError::Pairing)
+}
 
 /// Why a field does not take a value.
 pub(super) enum SetError {

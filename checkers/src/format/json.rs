@@ -20,7 +20,7 @@
 //! several lines, read the same. The grammar is RFC 8259; of repeated keys the last one counts.
 
 use super::error::LimitReached;
-use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, kind_named, without_type};
+use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, function, kind_named, without_type};
 use crate::history::HistoryBuilder;
 use crate::value::{Value, Values};
 
@@ -191,8 +191,8 @@ impl Forms {
                 };
             }
             b'"' if field == Field::F => {
-                let f = builder.function(string(&mut self.text, cursor)?);
-                draft.f = Some(f.map_err(|error| Stop::Pairing { at: start, error })?);
+                let name = string(&mut self.text, cursor)?;
+                draft.f = Some(function(name, builder).map_err(|error| error.at(cursor, start))?);
                 return Ok(());
             }
             _ => {}
@@ -358,7 +358,19 @@ fn escaped_string<'s>(scratch: &'s mut String, cursor: &mut Cursor<'_>) -> Resul
 #[inline]
 fn plain_len(cursor: &Cursor<'_>, from: usize) -> Result<usize, Stop> {
     let rest = &cursor.bytes[from..];
-    let Some(len) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+    let mut at = 0;
+    let mut found = None;
+    // Eight bytes at a time: most strings of a history are shorter than that.
+    while let Some(chunk) = rest[at..].first_chunk::<8>() {
+        let marks = special_bytes(u64::from_le_bytes(*chunk));
+        if marks != 0 {
+            found = Some(at + marks.trailing_zeros() as usize / 8);
+            break;
+        }
+        at += 8;
+    }
+    let tail = || rest[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    let Some(len) = found.or_else(|| tail().map(|len| at + len)) else {
         return Err(cursor.ended("`\"` at the end of the string"));
     };
     if rest[len] < 0x20 {
@@ -366,6 +378,17 @@ fn plain_len(cursor: &Cursor<'_>, from: usize) -> Result<usize, Stop> {
         return Err(cursor.wrong(at, at + 1, "no control character in a string, but `\"` at its end"));
     }
     Ok(len)
+}
+
+/// The highest bit of each byte of `word` that is a quote, a backslash or a control character. Only
+/// the lowest such bit is certain: a borrow may run from its byte into those above.
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
+    let quotes = below(word ^ (ONES * b'"' as u64), 1);
+    let backslashes = below(word ^ (ONES * b'\\' as u64), 1);
+    (quotes | backslashes | below(word, 0x20)) & (ONES * 0x80)
 }
 
 /// The escape sequence whose backslash is at the cursor.

@@ -81,6 +81,22 @@ impl<'r> Source<'r> {
         assert!(self.pos <= self.end, "consumed what was not read");
     }
 
+    /// Drops a byte order mark at the start of the input, which belongs to no line.
+    pub(super) fn skip_byte_order_mark(&mut self) {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        if self.unparsed().starts_with(MARK) {
+            self.buffer.copy_within(MARK.len()..self.end, 0);
+            self.end -= MARK.len();
+            self.base.offset += MARK.len() as u64;
+        }
+    }
+
+    /// True if all is read that a message about the byte `at` bytes after the consumed ones quotes.
+    pub(super) fn can_quote(&self, at: usize) -> bool {
+        let rest = self.unparsed().get(at..).unwrap_or_default();
+        self.eof || rest.len() >= CONTEXT_BYTES || memchr::memchr(b'\n', rest).is_some()
+    }
+
     /// Drops `count` bytes of an event.
     pub(super) fn take(&mut self, count: usize) {
         self.skip(count);

@@ -55,6 +55,14 @@ fn fields_of_the_wrong_kind() {
         ("{:type :ok :time \"now\"}", "found `\"now\"`; expected an integer", 18),
         ("{:type :ok :index 1.5}", "found `1.5`; expected an integer", 19),
         ("{:type :ok :f 7}", "found `7`; expected the name of a function", 15),
+        (
+            &format!("{{:type :ok :f \"{}\"}}", "é".repeat(501)),
+            &format!(
+                "found `\"{}…`; expected the name of a function, at most 1000 bytes long",
+                "é".repeat(39)
+            ),
+            15,
+        ),
         ("{:type :ok :f [:a]}", "found `[:a]`; expected the name of a function", 15),
         (
             "{:type :ok :process 4611686018427387904}",
@@ -197,6 +205,13 @@ fn bytes_that_are_not_utf8_are_escaped_and_counted_as_characters() {
         b"{:type :ok :value [\xe2\x82]}",
         "in:1:20: found `\\xe2\\x82`; expected UTF-8\n{:type :ok :value [\\xe2\\x82]}\n                   ^^^^^^^^\n",
     );
+}
+
+#[test]
+fn a_byte_order_mark_is_not_part_of_the_line() {
+    let error = error_of(None, "\u{feff}{:type :x}");
+    let place = error.place().unwrap();
+    assert_eq!((place.column, place.offset, place.source_line.as_str()), (8, 10, "{:type :x}"));
 }
 
 #[test]
