@@ -1,0 +1,83 @@
+//! What the fuzz targets share: properties that hold whatever the bytes are.
+
+use shakedown_checkers::format::{self, Format, Limits};
+use shakedown_checkers::history::History;
+use shakedown_checkers::options::{Consistency, Options};
+use shakedown_checkers::{linearizability as _, model};
+use std::time::Duration;
+
+/// Small enough that a fuzzer meets them.
+fn limits() -> Limits {
+    Limits { record_bytes: 1 << 20, depth: 16, memory_bytes: 64 << 20 }
+}
+
+/// Reads `bytes`. A history must survive being written and read again; an error must be printable.
+pub fn read(bytes: &[u8], format: Option<Format>) -> Option<History> {
+    let history = match format::read(bytes, "fuzz", format, &limits()) {
+        Ok(history) => history,
+        Err(error) => {
+            if let Some(place) = error.place() {
+                assert!(place.line >= 1 && place.column >= 1);
+                let underlined = place.source_line.get(place.span.clone());
+                assert!(underlined.is_some(), "{place:?}");
+                assert!(!place.source_line.contains('\n'), "{place:?}");
+            }
+            assert!(!error.message().is_empty() && !error.to_string().is_empty());
+            error.help();
+            return None;
+        }
+    };
+    for notation in [Format::Edn, Format::JsonLines] {
+        let again = rewritten(&history, notation);
+        let columns = |history: &History| -> Vec<_> {
+            let row = |op: shakedown_checkers::history::Operation<'_>| {
+                (op.process, op.f.to_owned(), op.outcome, op.invoke_position, op.complete_position)
+            };
+            history.operations().map(row).collect()
+        };
+        assert_eq!(columns(&history), columns(&again));
+        assert_eq!(history.event_count(), again.event_count());
+    }
+    for log in [Format::JepsenLog, Format::PorcupineKv] {
+        let mut text = Vec::new();
+        if format::write(&history, log, &mut text).is_ok() {
+            let again = format::read(&text[..], "written", Some(log), &Limits::default());
+            assert_eq!(again.expect("what fits reads back").len(), history.len());
+        }
+    }
+    Some(history)
+}
+
+fn rewritten(history: &History, format: Format) -> History {
+    let mut text = Vec::new();
+    format::write(history, format, &mut text).expect("EDN and JSON can say everything");
+    match format::read(&text[..], "written", Some(format), &Limits::default()) {
+        Ok(again) => again,
+        Err(error) => panic!("{error}\n{}", text.escape_ascii()),
+    }
+}
+
+/// Reads `bytes` and judges the history by every model; each proof must hold.
+pub fn check(bytes: &[u8]) {
+    let Some(mut history) = read(bytes, None) else { return };
+    if history.len() > 40 {
+        return;
+    }
+    for consistency in [Consistency::Linearizable, Consistency::Sequential, Consistency::PerKey] {
+        let options = Options {
+            consistency,
+            time_limit: Some(Duration::from_millis(50)),
+            memory_limit_bytes: 16 << 20,
+            threads: 1,
+            ..Options::default()
+        };
+        for info in model::MODELS {
+            let Ok(prepared) = model::prepare(info.model, None, &mut history) else { continue };
+            let Ok(verdict) = prepared.check(&history, &options) else { continue };
+            if let Err(claim) = prepared.validate(&history, consistency, &verdict) {
+                panic!("{} {consistency:?}: {claim}", info.name);
+            }
+            prepared.notes(&history);
+        }
+    }
+}
