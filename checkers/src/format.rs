@@ -206,6 +206,10 @@ pub fn write(history: &History, format: Format, out: impl Write) -> Result<(), F
     let io = |source| FormatError::Io { name: "output".to_owned(), source };
     let mut out = io::BufWriter::with_capacity(64 << 10, out);
     let values = history.values();
+    if format == Format::JepsenLog && history.is_empty() && history.event_count() > 0 {
+        let reason = "no client did anything, and a log of other events alone reads as none".to_owned();
+        return Err(FormatError::Unfit { format, position: 0, reason });
+    }
     let mut kv = porcupine_kv::Writer::default();
     for event in write::events(history) {
         let fits = match format {

@@ -269,6 +269,12 @@ fn logs_are_written_where_the_history_fits() {
 fn a_log_refuses_what_it_has_no_words_for() {
     for (format, text, expected) in [
         (
+            // Found by fuzzing: the log would have no line that counts.
+            Format::JepsenLog,
+            "{:process :nemesis :type :info :f :start}",
+            "event 0 does not fit the jepsen-log format: no client did anything",
+        ),
+        (
             Format::JepsenLog,
             "{:process 0 :type :invoke :f :write :value 1}{:process 0 :type :fail :f :write :value 1}",
             "event 1 does not fit the jepsen-log format: a write that did not happen",
