@@ -4,7 +4,7 @@
 use super::super::{Decision, Item};
 use crate::history::NEVER;
 use crate::model::{Family, Role};
-use crate::value::{Datum, Value, Values};
+use crate::value::{Datum, FastBuild, Value, Values};
 use std::collections::HashSet;
 
 /// How often an operation may take effect in an order.
@@ -67,7 +67,8 @@ impl Oracle<'_> {
             _ => Vec::new(),
         };
         let first = (vec![0u8; items.len()], start, 0u32);
-        let mut seen = HashSet::from([first.clone()]);
+        let mut seen: HashSet<_, FastBuild> = HashSet::default();
+        seen.insert(first.clone());
         let mut stack = vec![first];
         while let Some((placed, state, time)) = stack.pop() {
             if (0..items.len()).all(|i| placed[i] >= times[i].least) {

@@ -5,7 +5,6 @@
 use super::histories::{Rng, int};
 use super::oracle::Oracle;
 use super::*;
-use crate::model::Role;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
@@ -111,4 +110,24 @@ fn measure(family: Family) {
 #[test]
 fn long_register_histories_are_decided_in_near_linear_time() {
     measure(Family::Register);
+}
+
+#[test]
+fn long_queue_histories_are_decided_in_near_linear_time() {
+    measure(Family::Queue);
+}
+
+#[test]
+fn long_priority_queue_histories_are_decided_in_near_linear_time() {
+    measure(Family::PriorityQueue);
+}
+
+#[test]
+fn long_stack_histories_are_decided_in_near_linear_time() {
+    measure(Family::Stack);
+}
+
+#[test]
+fn long_growing_set_histories_are_decided_in_near_linear_time() {
+    measure(Family::GrowSet);
 }
