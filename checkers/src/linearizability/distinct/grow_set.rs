@@ -28,7 +28,7 @@ pub(super) fn decide(items: &[Item], values: &Values) -> Decision {
                 if add_of.insert(value, adds.len()).is_some() {
                     return Decision::NotApplicable;
                 }
-                adds.push(Add { item: i as u32, value, layer: NONE, seen_in: NONE });
+                adds.push(Add { item: i as u32, layer: NONE, seen_in: NONE });
             }
             Role::ObserveAll(_) if item.is_pending() => {}
             Role::ObserveAll(collection) => {
@@ -62,7 +62,6 @@ fn members(collection: Value, values: &Values) -> Option<&[Value]> {
 /// The add of one member.
 struct Add {
     item: u32,
-    value: Value,
     /// The first layer that has it.
     layer: u32,
     /// The last reads that were found to have it.

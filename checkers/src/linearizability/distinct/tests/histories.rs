@@ -34,9 +34,12 @@ pub(super) fn int(i: u64) -> Value {
     Value::small_int(i as i64).expect("small")
 }
 
+/// Invocation and completion of each operation.
+pub(super) type Shape = [(u32, u32)];
+
 /// Calls `visit` with every way in which `n` intervals can lie to each other, sorted by invocation;
 /// with `pending`, also every way in which some of them never end.
-pub(super) fn each_shape(n: usize, pending: bool, visit: &mut dyn FnMut(&[(u32, u32)])) {
+pub(super) fn each_shape(n: usize, pending: bool, visit: &mut dyn FnMut(&Shape)) {
     let mut shape = Vec::with_capacity(n);
     extend_shape(n, pending, 0, &mut shape, visit);
 }
@@ -46,7 +49,7 @@ fn extend_shape(
     pending: bool,
     position: u32,
     shape: &mut Vec<(u32, u32)>,
-    visit: &mut dyn FnMut(&[(u32, u32)]),
+    visit: &mut dyn FnMut(&Shape),
 ) {
     let open: Vec<usize> = (0..shape.len()).filter(|&i| shape[i].1 == NEVER).collect();
     if shape.len() == n && (pending || open.is_empty()) {
