@@ -56,8 +56,10 @@ struct Placed {
 
 fn place(contents: &Contents, priorities: &[i64]) -> Result<Placed, Violation> {
     let spans = &contents.spans;
-    let mut descending: Vec<u32> = (0..spans.len() as u32).collect();
-    descending.sort_unstable_by_key(|&i| Reverse(priorities[spans[i as usize].put as usize]));
+    let mut by_priority: Vec<(Reverse<i64>, u32)> = Vec::with_capacity(spans.len());
+    by_priority.extend((0..).zip(spans).map(|(i, span)| (Reverse(priorities[span.put as usize]), i)));
+    by_priority.sort_unstable();
+    let descending: Vec<u32> = by_priority.into_iter().map(|(_, i)| i).collect();
     let mut taken_at = vec![contents.end; spans.len()];
     let mut cover = Cover::new(contents.end);
     for (place, &i) in descending.iter().enumerate() {

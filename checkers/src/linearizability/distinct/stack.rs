@@ -203,7 +203,8 @@ impl<'c> Search<'c> {
         push
     }
 
-    /// The spans of that component that has the fewest, among components without order.
+    /// The spans of that component that has the fewest, among components without order, the most
+    /// suspicious first.
     fn smallest_component(&self, stuck: &[u32]) -> Vec<u32> {
         let component = |index: &u32| {
             let span = &self.contents.spans[self.by_f[*index as usize] as usize];
@@ -211,7 +212,10 @@ impl<'c> Search<'c> {
         };
         let components = stuck.chunk_by(|a, b| component(a) == component(b));
         let smallest = components.min_by_key(|component| component.len()).expect("something is stuck");
-        smallest.iter().map(|&index| self.by_f[index as usize]).collect()
+        // Values that could be first or last already are the likeliest to be in each other's way.
+        let mut spans = smallest.to_vec();
+        spans.sort_by_key(|&index| self.obstacles[index as usize] == PUSH | POP);
+        spans.into_iter().map(|index| self.by_f[index as usize]).collect()
     }
 }
 
@@ -257,9 +261,8 @@ impl Order {
 
 /// A minimal set of values among which there is no order either.
 fn explain(contents: &Contents, stuck: Vec<u32>) -> Violation {
-    let values_only = Contents { spans: contents.spans.clone(), nothings: vec![], end: contents.end };
-    let is_impossible = |contents: &Contents| Search::new(contents).run(Vec::new()).is_err();
-    let (spans, minimal) = shrink(&values_only, stuck, &is_impossible);
+    let find = |contents: &Contents| Search::new(contents).run(Vec::new()).err();
+    let (spans, minimal) = shrink(contents, stuck, &find);
     let puts = spans.iter().map(|&i| contents.spans[i as usize].put).collect();
     Violation { spans, nothing: None, why: Why::NoneOutermost { puts }, minimal }
 }

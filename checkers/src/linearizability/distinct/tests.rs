@@ -1,5 +1,8 @@
 //! Every procedure against exhaustive search: on all small histories, on random ones, and with its
 //! deliberate flaws, which the same comparison has to notice.
+//!
+//! `SHAKEDOWN_EXHAUSTIVE=5` compares all histories of five operations instead of four,
+//! `SHAKEDOWN_HISTORIES=1000000` a million random ones instead of a hundred thousand.
 
 mod histories;
 mod oracle;
@@ -76,75 +79,79 @@ fn compare_random(family: Family, most: u64, count: u64, seed: u64) -> Result<Me
     Ok(met)
 }
 
-/// Random histories per family in an ordinary run; `SHAKEDOWN_HISTORIES` asks for more.
-fn random_count() -> u64 {
-    std::env::var("SHAKEDOWN_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000)
+/// How much to do: an ordinary run, or what an environment variable asks for.
+fn asked(variable: &str, ordinarily: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(ordinarily)
+}
+
+/// No disagreement, and both verdicts were met often.
+#[track_caller]
+fn check(family: Family, result: Result<Met, String>) {
+    let met = result.unwrap_or_else(|wrong| panic!("{wrong}"));
+    println!("{family:?}: {met:?}");
+    assert!(met.valid * 20 > met.histories && met.invalid * 20 > met.histories, "one-sided: {met:?}");
+}
+
+/// All histories of three operations, pending ones included, and of four that completed.
+#[track_caller]
+fn check_small(family: Family) {
+    check(family, compare_all(family, 3, true));
+    check(family, compare_all(family, asked("SHAKEDOWN_EXHAUSTIVE", 4) as usize, false));
 }
 
 #[track_caller]
-fn check(result: Result<Met, String>) -> Met {
-    match result {
-        Ok(met) => {
-            assert!(met.valid * 20 > met.histories || met.histories < 10, "hardly any valid one: {met:?}");
-            met
-        }
-        Err(wrong) => panic!("{wrong}"),
-    }
+fn check_random(family: Family, seed: u64) {
+    check(family, compare_random(family, 9, asked("SHAKEDOWN_HISTORIES", 100_000), seed));
 }
 
 #[test]
 fn every_small_register_history_is_decided_as_by_search() {
-    println!("{:?}", check(compare_all(Family::Register, 3, true)));
-    println!("{:?}", check(compare_all(Family::Register, 4, false)));
+    check_small(Family::Register);
 }
 
 #[test]
 fn random_register_histories_are_decided_as_by_search() {
-    println!("{:?}", check(compare_random(Family::Register, 8, random_count(), 1)));
+    check_random(Family::Register, 1);
 }
 
 #[test]
 fn every_small_queue_history_is_decided_as_by_search() {
-    println!("{:?}", check(compare_all(Family::Queue, 3, true)));
-    println!("{:?}", check(compare_all(Family::Queue, 4, false)));
+    check_small(Family::Queue);
 }
 
 #[test]
 fn random_queue_histories_are_decided_as_by_search() {
-    println!("{:?}", check(compare_random(Family::Queue, 9, random_count(), 2)));
+    check_random(Family::Queue, 2);
 }
 
 #[test]
 fn every_small_priority_queue_history_is_decided_as_by_search() {
-    println!("{:?}", check(compare_all(Family::PriorityQueue, 3, true)));
-    println!("{:?}", check(compare_all(Family::PriorityQueue, 4, false)));
+    check_small(Family::PriorityQueue);
 }
 
 #[test]
 fn random_priority_queue_histories_are_decided_as_by_search() {
-    println!("{:?}", check(compare_random(Family::PriorityQueue, 9, random_count(), 3)));
+    check_random(Family::PriorityQueue, 3);
 }
 
 #[test]
 fn every_small_stack_history_is_decided_as_by_search() {
-    println!("{:?}", check(compare_all(Family::Stack, 3, true)));
-    println!("{:?}", check(compare_all(Family::Stack, 4, false)));
+    check_small(Family::Stack);
 }
 
 #[test]
 fn random_stack_histories_are_decided_as_by_search() {
-    println!("{:?}", check(compare_random(Family::Stack, 9, random_count(), 4)));
+    check_random(Family::Stack, 4);
 }
 
 #[test]
 fn every_small_growing_set_history_is_decided_as_by_search() {
-    println!("{:?}", check(compare_all(Family::GrowSet, 3, true)));
-    println!("{:?}", check(compare_all(Family::GrowSet, 4, false)));
+    check_small(Family::GrowSet);
 }
 
 #[test]
 fn random_growing_set_histories_are_decided_as_by_search() {
-    println!("{:?}", check(compare_random(Family::GrowSet, 9, random_count(), 5)));
+    check_random(Family::GrowSet, 5);
 }
 
 /// The comparison must notice each flaw within a small part of its ordinary effort.
