@@ -23,15 +23,21 @@
 //! times, or not at all. Still no order is legal; and without any one operation of the core there is
 //! one. A take therefore stands for its put as well: it cannot happen without it.
 
+mod contents;
 mod flaw;
-
+mod grow_set;
+mod intervals;
+mod priority_queue;
+mod queue;
 mod register;
+mod shrink;
+mod stack;
 
 #[cfg(test)]
 mod tests;
 
 use crate::model::{Family, Role};
-use crate::value::{Value, Values};
+use crate::value::{Datum, Value, Values};
 
 /// One operation of a part. Its interval is closed, and `a` precedes `b` exactly when
 /// `a.res < b.inv`.
@@ -80,6 +86,27 @@ pub(crate) enum Why {
     NeverPut { seen_by: u32 },
     /// `seen_by` completed before `put`, the only source of its value, was invoked.
     SeenBeforePut { seen_by: u32, put: u32 },
+    /// Two operations took the same value, which `put` brought in once.
+    TakenTwice { put: u32, first: u32, second: u32 },
+    /// `nothing` found nothing, though at every moment of it one of the values that these puts brought
+    /// in, in the order of time, had to be there.
+    NothingWhilePresent { nothing: u32, puts: Vec<u32> },
+    /// Queue: `first_put` completed before `second_put` was invoked, but `second_take` completed
+    /// before `first_take` was invoked, or there is no `first_take`.
+    Overtaken { first_put: u32, first_take: Option<u32>, second_put: u32, second_take: u32 },
+    /// Priority queue: at every moment when `take` could have taken the value of `put`, one of the
+    /// larger values that these puts brought in, in the order of time, had to be there.
+    LargerPresent { put: u32, take: u32, larger: Vec<u32> },
+    /// Stack: the values that these puts brought in overlap so that they cannot be told apart in
+    /// time, and none of them can be pushed before and popped after all the others.
+    NoneOutermost { puts: Vec<u32> },
+    /// Growing set: each of two reads saw a member that the other did not.
+    NoChain { first: u32, second: u32 },
+    /// Growing set: `seen_by` completed before `missed_by` was invoked, and saw a member more.
+    Vanished { seen_by: u32, missed_by: u32 },
+    /// Growing set: `missed_by` did not see what `put` brought in, though `put` completed before it
+    /// was invoked; or before `later_put` was, whose member it did see.
+    Missed { put: u32, later_put: Option<u32>, missed_by: u32 },
     /// Register: each of two values must have been held before and after the other.
     Interleaved(Box<[Zone; 2]>),
 }
@@ -104,9 +131,21 @@ pub(crate) struct Zone {
 pub(crate) fn decide(family: Family, items: &[Item], initial: Value, values: &Values) -> Decision {
     assert!(items.len() < 1 << 30, "indices are packed into 30 bits");
     debug_assert!(items.is_sorted_by_key(|item| item.inv), "items come sorted by invocation");
-    let _ = values;
     match family {
         Family::Register => register::decide(items, initial),
-        _ => Decision::NotApplicable,
+        _ if !is_empty(initial, values) => Decision::NotApplicable,
+        Family::Queue => contents::decide(items, &queue::solve),
+        Family::Stack => contents::decide(items, &stack::solve),
+        Family::PriorityQueue => priority_queue::decide(items, values),
+        Family::GrowSet => grow_set::decide(items, values),
+    }
+}
+
+/// Whether a container that starts as `initial` starts empty.
+fn is_empty(initial: Value, values: &Values) -> bool {
+    match values.get(initial) {
+        Datum::Nil => true,
+        Datum::List(members) | Datum::Set(members) | Datum::Map(members) => members.is_empty(),
+        _ => false,
     }
 }

@@ -18,6 +18,32 @@ pub(super) enum Flaw {
     ReadBeforeWriteUnchecked,
     /// Every read of the initial value is taken for one before that value was written again.
     RewrittenInitialIgnored,
+    /// A take may complete before its put begins.
+    TakeBeforePutUnchecked,
+    /// A value may be taken twice; the last take counts.
+    TakenTwiceUnchecked,
+    /// Takes with unknown results are left out of account altogether.
+    UnknownTakesIgnored,
+    /// A completion precedes an invocation at the same position.
+    EqualPositionsPrecede,
+    /// An operation may find nothing at any time.
+    NothingUnchecked,
+    /// Values may leave a queue in any order.
+    OvertakingUnchecked,
+    /// A value that is never taken blocks nothing.
+    NeverTakenUnchecked,
+    /// A value may leave a priority queue while a larger one is there.
+    LargerValueUnchecked,
+    /// A value may enclose others on a stack though its push began later.
+    PushAtAnyTime,
+    /// A value may enclose others on a stack though its pop completed earlier.
+    PopAtAnyTime,
+    /// Reads of a growing set need not include each other.
+    ChainUnchecked,
+    /// A read may see a member before its add begins.
+    ReadBeforeAddUnchecked,
+    /// Operations of a growing set may come in any order.
+    StagesUnchecked,
 }
 
 /// Whether `flaw` is on in this thread.

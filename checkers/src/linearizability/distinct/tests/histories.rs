@@ -34,9 +34,12 @@ pub(super) fn int(i: u64) -> Value {
     Value::small_int(i as i64).expect("small")
 }
 
+/// Invocation and completion of each operation.
+pub(super) type Shape = [(u32, u32)];
+
 /// Calls `visit` with every way in which `n` intervals can lie to each other, sorted by invocation;
 /// with `pending`, also every way in which some of them never end.
-pub(super) fn each_shape(n: usize, pending: bool, visit: &mut dyn FnMut(&[(u32, u32)])) {
+pub(super) fn each_shape(n: usize, pending: bool, visit: &mut dyn FnMut(&Shape)) {
     let mut shape = Vec::with_capacity(n);
     extend_shape(n, pending, 0, &mut shape, visit);
 }
@@ -46,7 +49,7 @@ fn extend_shape(
     pending: bool,
     position: u32,
     shape: &mut Vec<(u32, u32)>,
-    visit: &mut dyn FnMut(&[(u32, u32)]),
+    visit: &mut dyn FnMut(&Shape),
 ) {
     let open: Vec<usize> = (0..shape.len()).filter(|&i| shape[i].1 == NEVER).collect();
     if shape.len() == n && (pending || open.is_empty()) {
@@ -64,8 +67,9 @@ fn extend_shape(
     }
 }
 
-/// Every assignment of roles to `n` operations of a family, values numbered from 1 as they are put.
-/// One value that is never put is among those taken or observed.
+/// Every assignment of roles to `n` operations of a family, values numbered from 1 as they are put;
+/// for a priority queue, in every order. One value that is never put is among those taken or
+/// observed.
 pub(super) fn each_roles(family: Family, n: usize, values: &mut Values) -> Vec<Vec<Role>> {
     let mut all = Vec::new();
     for puts in 0..1u32 << n {
@@ -83,18 +87,35 @@ pub(super) fn each_roles(family: Family, n: usize, values: &mut Values) -> Vec<V
         };
         let free = n as u32 - puts.count_ones();
         for mut code in 0..others.len().pow(free) {
-            let mut put = 0;
-            let role = |i: usize| {
-                if puts >> i & 1 == 1 {
-                    put += 1;
-                    return Role::Put(int(put));
-                }
+            let chosen: Vec<Role> = std::iter::repeat_with(|| {
                 let other = others[code % others.len()];
                 code /= others.len();
                 other
-            };
-            all.push((0..n).map(role).collect());
+            })
+            .take(free as usize)
+            .collect();
+            let orders =
+                if family == Family::PriorityQueue { permutations(k) } else { vec![(1..=k).collect()] };
+            for order in orders {
+                let (mut names, mut chosen) = (order.into_iter(), chosen.iter());
+                let role = |i: usize| match puts >> i & 1 {
+                    1 => Role::Put(int(names.next().expect("one per put"))),
+                    _ => *chosen.next().expect("one per other operation"),
+                };
+                all.push((0..n).map(role).collect());
+            }
         }
+    }
+    all
+}
+
+/// The numbers from 1 to `k` in every order.
+fn permutations(k: u64) -> Vec<Vec<u64>> {
+    let mut all = vec![vec![]];
+    for next in 1..=k {
+        let insert =
+            |order: Vec<u64>| (0..next as usize).map(move |i| [&order[..i], &[next], &order[i..]].concat());
+        all = all.into_iter().flat_map(insert).collect();
     }
     all
 }

@@ -4,7 +4,7 @@
 use super::super::{Decision, Item};
 use crate::history::NEVER;
 use crate::model::{Family, Role};
-use crate::value::{Datum, Value, Values};
+use crate::value::{Datum, FastBuild, Value, Values};
 use std::collections::HashSet;
 
 /// How often an operation may take effect in an order.
@@ -14,9 +14,9 @@ struct Times {
     most: u8,
 }
 
-/// Enough repetitions to stand for "any number": a further put of a value can only help one more
-/// operation that has to take effect, and a core has few of those on one value.
-const ANY_NUMBER: u8 = 3;
+/// Enough repetitions to stand for "any number": of the operations that must take effect, at most two
+/// can need the same other one (two reads or two takes of one value).
+const ANY_NUMBER: u8 = 2;
 
 /// Small histories of one family.
 pub(super) struct Oracle<'h> {
@@ -36,22 +36,23 @@ impl Oracle<'_> {
     /// Whether what a core claims is false: its operations can all be placed, in the projection onto
     /// `about`, when the others are free.
     pub(super) fn can_place(&self, items: &[Item], core: &[u32], about: &[Value]) -> bool {
-        let on_other_value = |item: &Item| match item.role {
-            Role::Put(value) | Role::Take(value) | Role::Observe(value) => !about.contains(&value),
-            Role::TakeUnknown | Role::TakeNothing | Role::ObserveAll(_) => false,
-        };
         let mut projection = Vec::new();
         let mut times = Vec::new();
         for (i, item) in items.iter().enumerate() {
-            if on_other_value(item) {
-                assert!(
-                    !core.contains(&(i as u32)),
-                    "a core is about its values: {items:?} {core:?} {about:?}"
-                );
+            let in_core = core.contains(&(i as u32));
+            let (on_other_value, changes_nothing) = match item.role {
+                Role::Put(value) | Role::Take(value) => (!about.contains(&value), false),
+                Role::Observe(value) => (!about.contains(&value), true),
+                Role::TakeUnknown => (false, false),
+                Role::TakeNothing | Role::ObserveAll(_) => (false, true),
+            };
+            assert!(!in_core || !on_other_value, "a core is about its values: {items:?} {core:?} {about:?}");
+            // What changes nothing and need not happen is of no use to the others.
+            if on_other_value || changes_nothing && !in_core {
                 continue;
             }
             projection.push(*item);
-            times.push(match core.contains(&(i as u32)) {
+            times.push(match in_core {
                 true => Times { least: u8::from(item.res != NEVER), most: 1 },
                 false => Times { least: 0, most: ANY_NUMBER },
             });
@@ -66,22 +67,23 @@ impl Oracle<'_> {
             Family::Register => vec![self.initial],
             _ => Vec::new(),
         };
-        let first = (vec![0u8; items.len()], start, 0u32);
-        let mut seen = HashSet::from([first.clone()]);
-        let mut stack = vec![first];
+        // Four bits per operation count how often it was placed.
+        assert!(items.len() <= 16, "small histories only");
+        let count = |placed: u64, i: usize| (placed >> (4 * i) & 15) as u8;
+        let mut seen: HashSet<(u64, Vec<Value>, u32), FastBuild> = HashSet::default();
+        let mut stack = vec![(0, start, 0)];
         while let Some((placed, state, time)) = stack.pop() {
-            if (0..items.len()).all(|i| placed[i] >= times[i].least) {
+            if (0..items.len()).all(|i| count(placed, i) >= times[i].least) {
                 return true;
             }
             for (i, item) in items.iter().enumerate() {
-                if item.res < time || placed[i] == times[i].most {
+                if item.res < time || count(placed, i) == times[i].most {
                     continue;
                 }
-                for next in self.step(&state, item.role, about) {
-                    let mut placed = placed.clone();
-                    placed[i] += 1;
-                    let config = (placed, next, time.max(item.inv));
-                    if seen.insert(config.clone()) {
+                if let Some(next) = self.step(&state, item.role, about) {
+                    let config = (placed + (1 << (4 * i)), next, time.max(item.inv));
+                    if !seen.contains(&config) {
+                        seen.insert(config.clone());
                         stack.push(config);
                     }
                 }
@@ -90,9 +92,9 @@ impl Oracle<'_> {
         false
     }
 
-    /// The states that `role` may lead to: none if its result is impossible. The front of a queue is
-    /// at index 0, the top of a stack at the end; the others keep their members sorted.
-    fn step(&self, state: &[Value], role: Role, about: Option<&[Value]>) -> Vec<Vec<Value>> {
+    /// The state that `role` leads to; `None` if its result is impossible. The front of a queue is at
+    /// index 0, the top of a stack at the end; the others keep their members sorted.
+    fn step(&self, state: &[Value], role: Role, about: Option<&[Value]>) -> Option<Vec<Value>> {
         let without = |i: usize| [&state[..i], &state[i + 1..]].concat();
         let exit = match (self.family, state.len()) {
             (_, 0) => None,
@@ -101,35 +103,31 @@ impl Oracle<'_> {
             _ => (0..state.len()).max_by_key(|&i| self.values.int_of(state[i])),
         };
         match (self.family, role) {
-            (Family::Register, Role::Put(value)) => vec![vec![value]],
-            (Family::Register, Role::Observe(value)) if state == [value] => vec![state.to_vec()],
-            (Family::Register, _) => vec![],
-            (Family::GrowSet, Role::Put(value)) => {
+            (Family::Register, Role::Put(value)) => Some(vec![value]),
+            (Family::Register, Role::Observe(value)) => (state == [value]).then(|| state.to_vec()),
+            (Family::Register, _) => None,
+            (_, Role::Put(value)) => {
                 let mut members = [state, &[value]].concat();
-                members.sort_unstable();
-                members.dedup();
-                vec![members]
+                match self.family {
+                    Family::GrowSet => {
+                        members.sort_unstable();
+                        members.dedup();
+                    }
+                    Family::PriorityQueue => members.sort_unstable(),
+                    _ => {}
+                }
+                Some(members)
             }
             (Family::GrowSet, Role::ObserveAll(seen)) => {
                 let mut seen = self.members(seen);
                 seen.retain(|member| about.is_none_or(|about| about.contains(member)));
-                if seen == state { vec![state.to_vec()] } else { vec![] }
+                (seen == state).then_some(seen)
             }
-            (Family::GrowSet, _) => vec![],
-            (Family::PriorityQueue, Role::Put(value)) => {
-                let mut members = [state, &[value]].concat();
-                members.sort_unstable();
-                vec![members]
-            }
-            (_, Role::Put(value)) => vec![[state, &[value]].concat()],
-            (_, Role::Take(value)) => match exit {
-                Some(i) if state[i] == value => vec![without(i)],
-                _ => vec![],
-            },
-            (_, Role::TakeUnknown) => exit.map(without).into_iter().collect(),
-            (_, Role::TakeNothing) if state.is_empty() => vec![vec![]],
-            (_, Role::TakeNothing) => vec![],
-            (_, Role::Observe(_) | Role::ObserveAll(_)) => vec![],
+            (Family::GrowSet, _) => None,
+            (_, Role::Take(value)) => exit.filter(|&i| state[i] == value).map(without),
+            (_, Role::TakeUnknown) => exit.map(without),
+            (_, Role::TakeNothing) => state.is_empty().then(Vec::new),
+            (_, Role::Observe(_) | Role::ObserveAll(_)) => None,
         }
     }
 
@@ -162,7 +160,7 @@ impl Oracle<'_> {
                 return Err(format!("{i} comes too late"));
             }
             time = time.max(item.inv);
-            state = self.step(&state, item.role, None).pop().ok_or_else(|| format!("{i} is impossible"))?;
+            state = self.step(&state, item.role, None).ok_or_else(|| format!("{i} is impossible"))?;
         }
         match (0..items.len()).find(|&i| !placed[i] && items[i].res != NEVER) {
             Some(i) => Err(format!("{i} is left out")),
@@ -175,10 +173,19 @@ impl Oracle<'_> {
         match decision {
             Decision::Valid(order) => self.replay(items, order),
             Decision::NotApplicable => Ok(()),
-            Decision::Invalid { core, values, minimal, .. } => {
+            Decision::Invalid { .. } => {
                 if self.is_linearizable(items) {
                     return Err("it is linearizable".into());
                 }
+                self.judge_core(items, decision)
+            }
+        }
+    }
+
+    /// What the core of an invalid history claims, checked.
+    pub(super) fn judge_core(&self, items: &[Item], decision: &Decision) -> Result<(), String> {
+        match decision {
+            Decision::Invalid { core, values, minimal, .. } => {
                 if !core.is_sorted_by(|a, b| a < b) || !values.is_sorted_by(|a, b| a < b) {
                     return Err("core and values are sets in ascending order".into());
                 }
@@ -195,6 +202,7 @@ impl Oracle<'_> {
                     None => Ok(()),
                 }
             }
+            _ => Err("there is no core".into()),
         }
     }
 }
