@@ -24,14 +24,16 @@ mod path;
 mod portfolio;
 mod problem;
 mod race;
+mod sequential;
 #[cfg(test)]
 mod tests;
 mod wgl;
 mod witness;
 
 use crate::history::{History, Outcome};
+use crate::model::joined::Joined;
 use crate::model::{Model, ModelError};
-use crate::options::Options;
+use crate::options::{Consistency, Options};
 use crate::value::{FastBuild, Value};
 use crate::verdict::{Certificate, Part, Reason, Unknown, Verdict};
 use budget::Budget;
@@ -46,6 +48,13 @@ use std::sync::{Arc, Mutex};
 /// Polynomial where the values are distinct, exponential in the number of operations open at once
 /// otherwise; `options` bounds time and memory, and past a bound the verdict is Unknown.
 pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Result<Verdict, ModelError> {
+    match options.consistency {
+        Consistency::Sequential => check_parts(history, &Joined(model), options),
+        Consistency::Linearizable | Consistency::PerKey => check_parts(history, model, options),
+    }
+}
+
+fn check_parts<M: Model>(history: &History, model: &M, options: &Options) -> Result<Verdict, ModelError> {
     let parts = split(history, model)?;
     let budget = Budget::new(options);
     if let Some(progress) = &options.progress {
@@ -53,6 +62,7 @@ pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Resul
         progress.total.store(total as u64, Ordering::Relaxed);
     }
     let mut run = Run {
+        consistency: options.consistency,
         history,
         model,
         budget,
@@ -102,6 +112,7 @@ const FIRST_ROUND_WORK: u64 = 1 << 21;
 const FIRST_ROUND_SHARES: usize = 16;
 
 struct Run<'c, M: Model> {
+    consistency: Consistency,
     history: &'c History,
     model: &'c M,
     budget: Budget,
@@ -183,8 +194,16 @@ impl<M: Model> Run<'_, M> {
                 progress.memory_bytes.store(engine.heap_bytes() as u64, Ordering::Relaxed);
             }
         };
-        let decided =
-            portfolio::decide(self.history, self.model, &part.reads, budget, threads, work_max, &watch);
+        let decided = portfolio::decide(
+            self.history,
+            self.model,
+            &part.reads,
+            self.consistency,
+            budget,
+            threads,
+            work_max,
+            &watch,
+        );
         if matches!(decided, Decided::Valid(_)) {
             let done = self.done.fetch_add(part.reads.len(), Ordering::Relaxed) + part.reads.len();
             if let Some(progress) = progress {
@@ -198,7 +217,9 @@ impl<M: Model> Run<'_, M> {
         for (part, decided) in parts.iter().zip(&self.decided) {
             let witness = match decided {
                 Some(Decided::Invalid(Some(near))) => witness::of_distinct(self.history, part, near),
-                Some(Decided::Invalid(None)) => witness::find(self.history, self.model, part, &self.budget),
+                Some(Decided::Invalid(None)) => {
+                    witness::find(self.history, self.model, part, self.consistency, &self.budget)
+                }
                 _ => continue,
             };
             return Verdict::Invalid(Box::new(witness));

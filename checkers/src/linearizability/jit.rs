@@ -42,8 +42,10 @@ use hashbrown::HashTable;
 const WIDTHS: [usize; 3] = [256, 4_096, usize::MAX];
 /// A beam run gives up on one return after exploring this many configurations per unit of width.
 const EXPLORE_PER_WIDTH: usize = 32;
+/// Configurations explored to tell which states an operation could have found.
+const STATES_EXPLORED_MAX: usize = 1 << 12;
 /// Operations that can be open at once: two kinds, 64 slots a word.
-pub(crate) const SLOTS_MAX: usize = 64 * 64;
+pub(crate) const SLOTS_MAX: usize = 64 * 32;
 
 /// One explanation of the history so far. `W` words of slots of each kind.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +109,8 @@ pub(crate) struct Jit<'p, const W: usize> {
     /// Only the answer is wanted, not the order: for weakened histories, which need have none that
     /// could be told ([`Demand::Free`] operations happen any number of times).
     answer_only: bool,
+    /// Configurations that one return may explore.
+    explore_max: usize,
     next_moment: usize,
     placed_deepest: usize,
 
@@ -214,6 +218,7 @@ impl<'p, const W: usize> Jit<'p, W> {
             width: 0,
             left_out: false,
             answer_only: false,
+            explore_max: usize::MAX,
             next_moment: 0,
             placed_deepest: 0,
             configs: vec![],
@@ -251,9 +256,11 @@ impl<'p, const W: usize> Jit<'p, W> {
         self
     }
 
-    /// Says whether there is an order, but not which (Valid comes with an empty one).
-    pub(crate) fn without_order(mut self) -> Self {
+    /// Says whether there is an order, but not which (Valid comes with an empty one), and gives up on
+    /// a return that more than `explore_max` configurations do not settle.
+    pub(crate) fn without_order(mut self, explore_max: u64) -> Self {
         self.answer_only = true;
+        self.explore_max = usize::try_from(explore_max).unwrap_or(usize::MAX);
         self
     }
 
@@ -278,8 +285,9 @@ impl<'p, const W: usize> Jit<'p, W> {
     }
 
     /// Every state that the object can be in between the invocation and the return of the probe,
-    /// where `probe` is an interval of positions and not one of the operations.
-    pub(crate) fn states_within(mut self, probe: (u32, u32)) -> Result<Vec<String>, Reason> {
+    /// where `probe` is an interval of positions and not one of the operations; `None` if they are too
+    /// many.
+    pub(crate) fn states_within(mut self, probe: (u32, u32)) -> Option<Vec<String>> {
         let mut states: Vec<StateId> = vec![];
         loop {
             let moment = self.moments.get(self.next_moment).copied();
@@ -292,8 +300,11 @@ impl<'p, const W: usize> Jit<'p, W> {
             if position.is_none_or(|position| position > probe.0) {
                 let kept = (self.configs.clone(), self.work);
                 self.next_moment += 1;
-                self.explore(NOBODY, Goal::Nothing)?;
+                self.explore(NOBODY, Goal::Nothing).ok()?;
                 self.next_moment -= 1;
+                if self.left_out {
+                    return None;
+                }
                 states.extend(self.explored.queue.iter().map(|config| config.state));
                 states.sort_unstable();
                 states.dedup();
@@ -305,12 +316,12 @@ impl<'p, const W: usize> Jit<'p, W> {
             }
             self.next_moment += 1;
             if moment.is_return() {
-                self.ret(moment.op())?;
+                self.ret(moment.op()).ok()?;
             } else {
                 self.invoke(moment.op());
             }
         }
-        Ok(states.into_iter().map(|id| self.machine.show(id)).collect())
+        Some(states.into_iter().map(|id| self.machine.show(id)).collect())
     }
 
     /// The return that no configuration survived, after an Invalid.
@@ -419,7 +430,10 @@ impl<'p, const W: usize> Jit<'p, W> {
     /// Replaces the configurations by all those that open operations lead to, ending in the goal.
     fn explore(&mut self, op: u32, goal: Goal) -> Result<(), Reason> {
         let now = self.next_moment as u32;
-        let explore_max = WIDTHS[self.width].saturating_mul(EXPLORE_PER_WIDTH);
+        let explore_max = match goal {
+            Goal::Nothing => STATES_EXPLORED_MAX,
+            _ => WIDTHS[self.width].saturating_mul(EXPLORE_PER_WIDTH),
+        };
         let mut front = std::mem::take(&mut self.front);
         front.clear();
         let mut explored = std::mem::take(&mut self.explored);
@@ -453,9 +467,10 @@ impl<'p, const W: usize> Jit<'p, W> {
             if sabotaged!(self, FirstWayOnly) && !front.members.is_empty() {
                 break;
             }
-            if at % 1024 == 1023 {
+            if at % 1024 == 1023 || at >= self.explore_max {
                 let held = self.heap_bytes_with(&front, &explored);
-                if let Some(reason) = self.budget.exceeded(held) {
+                let too_many = (at >= self.explore_max).then_some(Reason::Memory);
+                if let Some(reason) = too_many.or_else(|| self.budget.exceeded(held)) {
                     (self.front, self.explored) = (front, explored);
                     return Err(reason);
                 }

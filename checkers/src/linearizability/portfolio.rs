@@ -5,11 +5,13 @@ use super::budget::Budget;
 use super::distinct::{self, Decision, Item, Why};
 use super::jit::{Jit, words_needed};
 use super::machine::Machine;
-use super::problem::{Problem, Read};
+use super::problem::{Op, Problem, Read};
 use super::race::{Engine, Finding, race};
+use super::sequential::{Lines, Sequential};
 use super::wgl::Wgl;
 use crate::history::{History, OpId};
 use crate::model::Model;
+use crate::options::Consistency;
 use crate::value::Value;
 use crate::verdict::Reason;
 
@@ -50,11 +52,20 @@ pub(crate) fn decide<M: Model>(
     history: &History,
     model: &M,
     reads: &[Read<M::Action>],
+    consistency: Consistency,
     budget: &Budget,
     threads: usize,
     work_max: u64,
     watch: &(dyn Fn(&dyn Engine) + Sync),
 ) -> Decided {
+    if consistency == Consistency::Sequential {
+        let (problem, actions) = Problem::new(model, reads);
+        let lines = Lines::of(history);
+        let process_of = |op: &Op| lines.process_of(op.id);
+        let machine = Machine::new(model, &actions, history.values());
+        let engine = Sequential::new(&problem, &problem.ops, &process_of, machine, budget.clone());
+        return run(vec![Box::new(engine)], &problem, 1, work_max, watch);
+    }
     if let Some(decided) = decide_distinct(history, model, reads) {
         return decided;
     }
@@ -78,6 +89,16 @@ fn decide_general<'p>(
         engines.push(jit);
     }
     engines.push(Box::new(Wgl::new(problem, &problem.ops, machine(), share)));
+    run(engines, problem, threads, work_max, watch)
+}
+
+fn run(
+    mut engines: Vec<Box<dyn Engine + '_>>,
+    problem: &Problem,
+    threads: usize,
+    work_max: u64,
+    watch: &(dyn Fn(&dyn Engine) + Sync),
+) -> Decided {
     match race(&mut engines, threads, work_max, watch) {
         Some(Finding::Valid(order)) => {
             Decided::Valid(order.into_iter().map(|i| problem.ops[i as usize].id).collect())
@@ -127,9 +148,7 @@ fn jit_of_width<'p>(
     let (ops, machine, budget) = (&problem.ops, machine(), budget.clone());
     Some(match words_needed(ops, &problem.pure)? {
         1 => Box::new(Jit::<1>::new(problem, ops, machine, budget)),
-        2 => Box::new(Jit::<2>::new(problem, ops, machine, budget)),
-        3..=4 => Box::new(Jit::<4>::new(problem, ops, machine, budget)),
-        5..=16 => Box::new(Jit::<16>::new(problem, ops, machine, budget)),
-        _ => Box::new(Jit::<64>::new(problem, ops, machine, budget)),
+        2..=4 => Box::new(Jit::<4>::new(problem, ops, machine, budget)),
+        _ => Box::new(Jit::<32>::new(problem, ops, machine, budget)),
     })
 }

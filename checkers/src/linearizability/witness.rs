@@ -14,8 +14,10 @@ use super::machine::{ActionId, Machine};
 use super::portfolio::Near;
 use super::problem::{Demand, Op, Problem};
 use super::race::{Engine, Finding};
+use super::sequential::{Lines, Sequential};
 use crate::history::{History, NEVER, OpId};
 use crate::model::Model;
+use crate::options::Consistency;
 use crate::verdict::Witness;
 
 /// States that operations before the core may have led to; if they can lead to more, the core
@@ -27,6 +29,8 @@ const START_STATES_MAX: usize = 256;
 const TEST_WORK: (u64, u64) = (4, 1 << 10);
 /// The same for all weakened histories together, after which the core is left as it is.
 const WORK: (u64, u64) = (256, 1 << 17);
+/// Work to find out how much a sequential search of the whole history takes.
+const TEST_WORK_SEQUENTIAL: u64 = 1 << 16;
 /// The share of the remaining time after which it is.
 const SHARE_OF_TIME: f64 = 0.5;
 const SECONDS_MAX: f64 = 10.0;
@@ -36,14 +40,24 @@ pub(crate) fn find<M: Model>(
     history: &History,
     model: &M,
     part: &PartReads<M::Action>,
+    consistency: Consistency,
     budget: &Budget,
 ) -> Witness {
     let (problem, actions) = Problem::new(model, &part.reads);
     let machine = || Machine::new(model, &actions, history.values());
     let budget = budget.with_share_of_time(SHARE_OF_TIME, SECONDS_MAX);
-    let mut search =
-        Search { problem: &problem, machine: &machine, budget, work: 0, work_whole: 0, ran_out: false };
-    let (core, failed, states) = search.core();
+    let lines = Lines::of(history);
+    let mut search = Search {
+        problem: &problem,
+        machine: &machine,
+        sequential: (consistency == Consistency::Sequential).then_some(&lines),
+        budget,
+        work: 0,
+        work_whole: 0,
+        ran_out: false,
+    };
+    let (core, failed, states) =
+        if search.sequential.is_some() { search.core_sequential() } else { search.core() };
     let id = |op: &Op| -> OpId { op.id };
     let mut witness = Witness {
         key: part.key,
@@ -78,6 +92,8 @@ pub(crate) fn of_distinct<A>(history: &History, part: &PartReads<A>, near: &Near
 struct Search<'s> {
     problem: &'s Problem,
     machine: &'s dyn Fn() -> Machine<'s>,
+    /// Whose order counts, if it is not real time's.
+    sequential: Option<&'s Lines>,
     budget: Budget,
     work: u64,
     /// Work that the whole history took.
@@ -111,12 +127,25 @@ impl Search<'_> {
         self.let_off(&mut weakened);
         let core: Vec<Op> = weakened.ops.iter().filter(|op| op.demand == Demand::Once).copied().collect();
         // The weakened history may fail at another return than the full one.
-        let failed = match self.run(&weakened, u64::MAX, &budget) {
+        let failed = match self.run(&weakened, self.test_work_max(), &budget) {
             Some(Some(op)) => op,
             _ => failed,
         };
         let states = self.states_for(&weakened, failed, &budget);
         (core, failed, states)
+    }
+
+    /// The same for sequential consistency. There is no moment at which it fails, so the operation
+    /// to explain is the last one of the core.
+    fn core_sequential(&mut self) -> (Vec<Op>, Op, Vec<String>) {
+        let mut weakened = Weakened { ops: self.problem.ops.clone(), before: vec![] };
+        let budget = self.budget.clone();
+        self.run(&weakened, TEST_WORK_SEQUENTIAL, &budget);
+        self.work_whole = self.work;
+        self.let_off(&mut weakened);
+        let core: Vec<Op> = weakened.ops.iter().filter(|op| op.demand == Demand::Once).copied().collect();
+        let failed = *core.last().expect("what nobody demands is possible");
+        (core, failed, vec![])
     }
 
     /// The history up to the return of `failed`; what is open then never returns.
@@ -199,19 +228,35 @@ impl Search<'_> {
             return false;
         }
         let budget = self.budget.clone();
-        let work_max = (TEST_WORK.0 * self.work_whole).max(TEST_WORK.1);
-        matches!(self.run(weakened, work_max, &budget), Some(Some(_)))
+        matches!(self.run(weakened, self.test_work_max(), &budget), Some(Some(_)))
+    }
+
+    fn test_work_max(&self) -> u64 {
+        (TEST_WORK.0 * self.work_whole).max(TEST_WORK.1)
     }
 
     /// `Some(Some(op))`: impossible, and `op` is the one whose return shows it; `Some(None)`:
     /// possible; `None`: not decided.
     fn run(&mut self, weakened: &Weakened, work_max: u64, budget: &Budget) -> Option<Option<Op>> {
         let (problem, ops) = (self.problem, weakened.ops.as_slice());
+        if let Some(lines) = self.sequential {
+            let process_of = |op: &Op| lines.process_of(op.id);
+            let machine = (self.machine)();
+            let mut engine = Sequential::new(problem, ops, &process_of, machine, budget.clone());
+            let finding = drive(&mut engine, work_max);
+            self.work += engine.work();
+            let last = ops.iter().rfind(|op| op.demand == Demand::Once).copied();
+            return match finding? {
+                Finding::Invalid => Some(last),
+                Finding::Valid(_) => Some(None),
+                Finding::GaveUp(_) => None,
+            };
+        }
         macro_rules! run {
             ($words:literal) => {{
                 let mut jit = Jit::<$words>::new(problem, ops, (self.machine)(), budget.clone())
                     .exact()
-                    .without_order();
+                    .without_order(work_max);
                 if !weakened.before.is_empty() {
                     jit = jit.starting_after(&weakened.before, START_STATES_MAX)?;
                 }
@@ -227,11 +272,12 @@ impl Search<'_> {
         match words_needed(ops, &problem.pure)? {
             1 => run!(1),
             2..=4 => run!(4),
-            _ => run!(64),
+            _ => run!(32),
         }
     }
 
-    /// The states that the object could have been in while `failed` was open, were it not for it.
+    /// The states that the object could have been in while `failed` was open, were it not for it;
+    /// none if they are too many to tell.
     fn states_for(&self, weakened: &Weakened, failed: Op, budget: &Budget) -> Vec<String> {
         let ops: Vec<Op> = weakened.ops.iter().filter(|op| op.id != failed.id).copied().collect();
         let (problem, probe) = (self.problem, (failed.inv, failed.res));
@@ -240,32 +286,36 @@ impl Search<'_> {
                 let mut jit = Some(
                     Jit::<$words>::new(problem, &ops, (self.machine)(), budget.clone())
                         .exact()
-                        .without_order(),
+                        .without_order(TEST_WORK.1),
                 );
                 if !weakened.before.is_empty() {
                     jit = jit.and_then(|jit| jit.starting_after(&weakened.before, START_STATES_MAX));
                 }
-                jit.and_then(|jit| jit.states_within(probe).ok())
+                jit.and_then(|jit| jit.states_within(probe))
             }};
         }
         let states = match words_needed(&ops, &problem.pure) {
             Some(1) => states!(1),
             Some(2..=4) => states!(4),
-            Some(_) => states!(64),
+            Some(_) => states!(32),
             None => None,
         };
         states.unwrap_or_default()
     }
 }
 
-/// Operations that returned before `from` may have led anywhere they can lead.
+/// Operations that returned before `from` are let off. Those that were over before any demanded one
+/// began are left out for the states that they may have led to.
 fn weakened_before(all: &Weakened, from: u32, pure: &[bool]) -> Weakened {
-    let mut before: Vec<ActionId> = all.ops.iter().filter(|op| op.inv < from).map(|op| op.action).collect();
+    let is_demanded = |op: &Op| op.res >= from && (!op.is_pending() || op.inv >= from);
+    let begin = all.ops.iter().filter(|op| is_demanded(op)).map(|op| op.inv).min().unwrap_or(from);
+    let mut before: Vec<ActionId> = all.ops.iter().filter(|op| op.inv < begin).map(|op| op.action).collect();
     before.sort_unstable();
     before.dedup();
     before.retain(|&action| !pure[action as usize]);
-    let ops = all.ops.iter().filter(|op| op.res >= from).copied().collect();
-    Weakened { ops, before }
+    let ops = all.ops.iter().filter(|op| op.res >= begin);
+    let demand = |op: &Op| if is_demanded(op) { Demand::Once } else { Demand::Free };
+    Weakened { ops: ops.map(|op| Op { demand: demand(op), ..*op }).collect(), before }
 }
 
 fn drive(engine: &mut dyn Engine, work_max: u64) -> Option<Finding> {

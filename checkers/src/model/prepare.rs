@@ -2,7 +2,6 @@
 
 use super::counter::LinearCounter;
 use super::decode::has_key_column;
-use super::joined::Joined;
 use super::kv::Kv;
 use super::log::LinearLog;
 use super::multi_register::{MultiRegister, PerKey};
@@ -12,7 +11,7 @@ use super::queue::{FifoQueue, UnorderedQueue};
 use super::register::Register;
 use super::set::LinearSet;
 use super::stack::Stack;
-use super::{Model, ModelError, ModelName};
+use super::{ModelError, ModelName};
 use crate::history::History;
 use crate::linearizability;
 use crate::options::{Consistency, Options};
@@ -182,11 +181,7 @@ impl Prepared {
             return Ok(rows.of_operations(&verdict));
         }
         with_model!(&self.model, model => {
-            if options.consistency == Consistency::Sequential && has_parts(model, history) {
-                linearizability::check(history, &Joined(model), options)
-            } else {
-                linearizability::check(history, model, options)
-            }
+            linearizability::check(history, model, options)
         })
     }
 
@@ -202,11 +197,7 @@ impl Prepared {
             return validate::validate(rows.history(), &model, consistency, &verdict);
         }
         with_model!(&self.model, model => {
-            if consistency == Consistency::Sequential && has_parts(model, history) {
-                validate::validate(history, &Joined(model), consistency, verdict)
-            } else {
-                validate::validate(history, model, consistency, verdict)
-            }
+            validate::validate(history, model, consistency, verdict)
         })
     }
 
@@ -238,10 +229,6 @@ impl Prepared {
         }
         notes
     }
-}
-
-fn has_parts<M: Model>(model: &M, history: &History) -> bool {
-    history.operations().any(|op| model.part(&op, history.values()).is_some())
 }
 
 fn read_initial(name: ModelName, text: &str, values: &mut Values) -> Result<Value, InitialError> {
