@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What a row may spend in a process of its own.
-const OURS: Budget = Budget { limit: Duration::from_secs(15), megabytes: 3_000.0 };
+const OURS: Budget = Budget { limit: Duration::from_secs(10), megabytes: 3_000.0 };
 const PEER: Budget = Budget { limit: Duration::from_secs(5), megabytes: 3_000.0 };
 /// What takes longer once is not sampled ten times.
 const SAMPLED_MS_MAX: f64 = 2_000.0;

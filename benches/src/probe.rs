@@ -159,7 +159,7 @@ pub fn serve(row: &str, judge: Judge, budget: Budget) -> Result<(), String> {
         loop {
             std::thread::sleep(Duration::from_millis(5));
             let over = resident("VmRSS") > budget.megabytes;
-            if over || start.elapsed() > budget.limit + Duration::from_millis(500) {
+            if over || start.elapsed() > budget.limit + Duration::from_millis(200) {
                 report(if over { End::Memory } else { End::Time });
                 std::process::exit(0);
             }
