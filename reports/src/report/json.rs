@@ -122,37 +122,32 @@ fn operation(judgement: &Judgement, id: OpId) -> Json {
     })
 }
 
-/// `value` as JSON, for output that programs read. Keywords and symbols become strings (keywords keep
-/// their colon), sets become arrays, and maps whose keys are not all text become arrays of pairs.
-pub fn value_json(values: &Values, value: Value) -> serde_json::Value {
+/// `value` as JSON, with the same losses as a history written as JSON lines: keywords and symbols
+/// become strings, sets become arrays, the keys of a map their text. What is nested deeper than 64
+/// levels is given as EDN text.
+pub fn value_json(values: &Values, value: Value) -> Json {
     json_at(values, value, 0)
 }
 
-fn json_at(values: &Values, value: Value, depth: usize) -> serde_json::Value {
+fn json_at(values: &Values, value: Value, depth: usize) -> Json {
     if depth > 64 {
-        return serde_json::Value::from(values.show(value));
+        return Json::from(values.show(value));
     }
-    let list = |members: &[Value]| members.iter().map(|&member| json_at(values, member, depth + 1)).collect();
     match values.get(value) {
-        Datum::Nil => serde_json::Value::Null,
+        Datum::Nil => Json::Null,
         Datum::Bool(bool) => bool.into(),
         Datum::Int(int) => int.into(),
         Datum::Number(text) => text.parse::<serde_json::Number>().map_or_else(|_| text.into(), Into::into),
-        Datum::Str(text) | Datum::Symbol(text) => text.into(),
-        Datum::Keyword(text) => format!(":{text}").into(),
-        Datum::List(members) | Datum::Set(members) => list(members),
-        Datum::Map(flat) => {
-            let text_keys: Option<Vec<&str>> =
-                flat.chunks_exact(2).map(|pair| values.text(pair[0])).collect();
-            match text_keys {
-                Some(keys) => {
-                    let entries = keys.iter().zip(flat.chunks_exact(2));
-                    entries
-                        .map(|(key, pair)| ((*key).to_owned(), json_at(values, pair[1], depth + 1)))
-                        .collect()
-                }
-                None => flat.chunks_exact(2).map(list).collect(),
-            }
+        Datum::Str(text) | Datum::Symbol(text) | Datum::Keyword(text) => text.into(),
+        Datum::List(members) | Datum::Set(members) => {
+            members.iter().map(|&member| json_at(values, member, depth + 1)).collect()
         }
+        Datum::Map(flat) => flat
+            .chunks_exact(2)
+            .map(|pair| {
+                let key = values.text(pair[0]).map_or_else(|| values.show(pair[0]), str::to_owned);
+                (key, json_at(values, pair[1], depth + 1))
+            })
+            .collect(),
     }
 }

@@ -151,7 +151,9 @@ fn order(out: &mut String, judgement: &Judgement, key: Option<Value>, order: &[u
 
 fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: usize) {
     let values = judgement.history.values();
-    let place = witness.key.map_or(String::new(), |key| format!(" Key {}:", printable(&values.show(key))));
+    let place = witness
+        .key
+        .map_or(String::new(), |key| format!(" What is wrong is at key {}.", printable(&values.show(key))));
     let bad = format!("It is not {}.", adjective(judgement.consistency));
     wrap_into(out, width, INDENT, INDENT, &format!("{}{place}", paint(BAD, &bad)));
     for sentence in &witness.sentences {
