@@ -11,6 +11,7 @@ pub mod timeline;
 use crate::exit::Exit;
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::verdict::Verdict;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// What the independent validator says of the proof, if it was asked.
-    pub validation: Option<Result<(), String>>,
+    pub validation: Option<Result<(), Refusal>>,
 }
 
 /// Why there is no verdict.
@@ -55,6 +56,17 @@ pub enum Failure {
     Interrupted,
 }
 
+impl Judgement {
+    /// What is wrong with the proof, if the validator found that something is: a bug of ours, and
+    /// worse than having no verdict.
+    pub fn wrong_claim(&self) -> Option<&str> {
+        match &self.validation {
+            Some(Err(Refusal::Wrong(claim))) => Some(claim),
+            Some(Err(Refusal::TooLarge)) | Some(Ok(())) | None => None,
+        }
+    }
+}
+
 impl FileReport {
     /// How this file ended.
     pub fn exit(&self) -> Exit {
@@ -62,7 +74,7 @@ impl FileReport {
             Err(Failure::Internal(_)) => Exit::Internal,
             Err(Failure::Input(_)) => Exit::BadInput,
             Err(Failure::Interrupted) => Exit::Unknown,
-            Ok(judgement) if matches!(judgement.validation, Some(Err(_))) => Exit::Internal,
+            Ok(judgement) if judgement.wrong_claim().is_some() => Exit::Internal,
             Ok(judgement) => Exit::from(&judgement.verdict),
         }
     }

@@ -273,6 +273,16 @@ fn models_are_listed_for_people_and_programs() {
 }
 
 #[test]
+fn the_example_in_the_readme_is_what_the_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let block = readme.split("```console\n$ shakedown check reports/demo/stale-read.jsonl\n").nth(1).unwrap();
+    let shown = block.split("```").next().unwrap();
+    let run = command(&["check", "reports/demo/stale-read.jsonl"]).current_dir(root).output().unwrap();
+    assert_eq!(stdout(&run).trim_end(), shown.trim_end(), "copy what the command prints into README.md");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let mut child = command(&["models", "--format", "json"])
         .stdout(Stdio::piped())

@@ -8,6 +8,7 @@ use shakedown::report::{FileReport, Judgement, Tally, json, junit::JunitReport};
 use shakedown_checkers::format::{self, Limits};
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::Value;
 use shakedown_checkers::verdict::{Certificate, Part, Reason, Unknown, Verdict, Witness};
 use std::time::Duration;
@@ -45,12 +46,24 @@ fn an_unknown_verdict_says_why_how_far_and_what_to_try() {
 #[test]
 fn a_proof_that_the_validator_refuses_is_an_error_of_ours_and_says_so() {
     let mut judgement = two_keys();
-    judgement.validation = Some(Err("operation 3 is missing from the order".to_owned()));
+    judgement.validation = Some(Err(Refusal::Wrong("operation 3 is missing from the order".to_owned())));
     let text = shown(&judgement, false, WIDE);
     let warning =
         "NOT CERTIFIED: the independent validator refuses this proof: operation 3 is missing from the order";
     assert!(text.contains(warning), "{text}");
     assert_eq!(report(judgement).exit().code(), 255);
+}
+
+#[test]
+fn a_proof_too_large_to_recheck_keeps_its_verdict() {
+    let mut judgement = stale_read();
+    judgement.validation = Some(Err(Refusal::TooLarge));
+    let text = shown(&judgement, false, WIDE);
+    assert!(text.contains("Not certified: the witness allows more than 200000 configurations"), "{text}");
+    let report = report(judgement);
+    assert_eq!(report.exit().code(), 1);
+    let json = json::render(&report, true);
+    assert_eq!((&json["verdict"], &json["certified"]), (&"invalid".into(), &false.into()));
 }
 
 #[test]

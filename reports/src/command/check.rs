@@ -92,8 +92,8 @@ fn print(
             let _ = writeln!(streams.err, "{}: interrupted while reading; nothing was judged", report.path);
         }
         Ok(judgement) => {
-            if let Some(Err(reason)) = &judgement.validation {
-                let message = format!("the independent validator refuses the proof of the verdict: {reason}");
+            if let Some(claim) = judgement.wrong_claim() {
+                let message = format!("the independent validator refuses the proof of the verdict: {claim}");
                 let _ = writeln!(streams.err, "{}", internal_error(&report.path, &message));
             }
         }

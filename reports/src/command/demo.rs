@@ -59,7 +59,7 @@ pub fn run(streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
                     writeln!(streams.out, "{line}")?;
                 }
                 writeln!(streams.out, "{}", text::explanation(judgement, true, streams.width))?;
-                if let Some(Err(_)) = judgement.validation {
+                if report.exit() == Exit::Internal {
                     return Ok(Exit::Internal);
                 }
             }

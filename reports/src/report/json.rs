@@ -6,6 +6,7 @@ use super::{Failure, FileReport, Judgement};
 use serde_json::{Value as Json, json};
 use shakedown_checkers::history::{ANONYMOUS, OpId, Outcome};
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::{Datum, Value, Values};
 use shakedown_checkers::verdict::{Reason, Verdict};
 
@@ -90,9 +91,12 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
     }
     if let Some(validation) = &judgement.validation {
         out["certified"] = validation.is_ok().into();
-        if let Err(reason) = validation {
-            out["error"] = format!("the independent validator refuses the proof: {reason}").into();
+        if let Err(Refusal::TooLarge) = validation {
+            out["not_certified_because"] = Refusal::TooLarge.to_string().into();
         }
+    }
+    if let Some(claim) = judgement.wrong_claim() {
+        out["error"] = format!("the independent validator refuses the proof: {claim}").into();
     }
     match out {
         Json::Object(object) => object,
