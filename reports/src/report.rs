@@ -9,6 +9,7 @@ pub mod text;
 pub mod timeline;
 
 use crate::exit::Exit;
+use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::validate::Refusal;
@@ -31,6 +32,8 @@ pub struct FileReport {
 pub struct Judgement {
     /// The history, as the model sees it.
     pub history: History,
+    /// The format that it was read from.
+    pub format: Format,
     /// What had to be assumed in reading it, in sentences.
     pub notes: Vec<String>,
     /// The name of the model that it was judged by.

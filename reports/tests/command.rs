@@ -133,6 +133,16 @@ fn operations_that_the_model_does_not_know_are_shown_where_they_stand() {
 }
 
 #[test]
+fn porcupines_keys_start_empty_unless_told_otherwise() {
+    let files = Files::new();
+    let get = "{:process 0, :type :invoke, :f :get, :key \"a\", :value nil}\n\
+               {:process 0, :type :ok, :f :get, :key \"a\", :value \"\"}\n";
+    let path = files.write("log.txt", get);
+    assert_eq!(code(&shakedown(&["check", &path])), 0);
+    assert_eq!(code(&shakedown(&["check", "--initial", "nil", &path])), 1);
+}
+
+#[test]
 fn standard_input_is_a_file_called_dash() {
     let run =
         shakedown_fed(&["check", "--quiet", "-"], "{:process 0, :type :ok, :f :read, :value nil}".as_bytes());

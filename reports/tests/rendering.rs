@@ -5,7 +5,7 @@
 
 use shakedown::report::text::{explanation, summary, verdict_line};
 use shakedown::report::{FileReport, Judgement, Tally, json, junit::JunitReport};
-use shakedown_checkers::format::{self, Limits};
+use shakedown_checkers::format::{self, Format, Limits};
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::validate::Refusal;
@@ -165,6 +165,7 @@ fn report(judgement: Judgement) -> FileReport {
 fn judgement(history: History, verdict: Verdict) -> Judgement {
     Judgement {
         history,
+        format: Format::Edn,
         notes: Vec::new(),
         model: "register".to_owned(),
         guess: Some("its functions are read, write".to_owned()),

@@ -70,8 +70,8 @@ fn judge_file(path: &Path, question: &Question, args: &CheckArgs, interrupt: &In
     question.options.cancel = Some(interrupt.flag());
     let watcher = (!args.quiet).then(|| Watcher::start(&shown, progress));
     let result = judge::guarded(|| {
-        let history = judge::read(path, question.input_format, interrupt)?;
-        judge::judge(history, &shown, Some(path), &question)
+        let read = judge::read(path, question.input_format, interrupt)?;
+        judge::judge(read, &shown, Some(path), &question)
     });
     drop(watcher);
     FileReport { path: shown, result, elapsed: begin.elapsed() }

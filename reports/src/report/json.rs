@@ -45,6 +45,7 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
             Consistency::Sequential => "sequential",
             Consistency::PerKey => "per-key",
         },
+        "input_format": judgement.format.name(),
         "operations": history.len(),
         "events": history.event_count(),
         "notes": judgement.notes,
