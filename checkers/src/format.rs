@@ -142,6 +142,16 @@ pub fn read(
     format: Option<Format>,
     limits: &Limits,
 ) -> Result<History, FormatError> {
+    read_and_tell(reader, name, format, limits).map(|(history, _)| history)
+}
+
+/// As [`read`], and tells in which format it was; blanks alone count as EDN.
+pub fn read_and_tell(
+    reader: impl Read,
+    name: &str,
+    format: Option<Format>,
+    limits: &Limits,
+) -> Result<(History, Format), FormatError> {
     let io = |source| FormatError::Io { name: name.to_owned(), source };
     let limits = Limits { record_bytes: limits.record_bytes.min(1 << 30), ..limits.clone() };
     let mut input = Input { name, limits, source: Source::new(reader).map_err(io)? };
@@ -150,15 +160,18 @@ pub fn read(
     let head = input.source.unparsed();
     let head = &head[..head.len().min(HEAD_BYTES)];
     let depth = input.limits.depth;
-    match format.or_else(|| detect(head)) {
-        Some(Format::Edn) => input.read(edn::Edn::new(depth)),
-        Some(Format::JsonLines) => input.read(json::Json::new(depth)),
-        Some(Format::JepsenLog) => input.read(jepsen_log::JepsenLog::default()),
-        Some(Format::PorcupineKv) => input.read(porcupine_kv::PorcupineKv),
-        // Nothing but blanks, which are an empty history in every format.
-        None if head.trim_ascii().is_empty() => input.read(edn::Edn::new(depth)),
-        None => Err(FormatError::Unknown { name: name.to_owned(), head: error::quote(head, 60) }),
-    }
+    // Nothing but blanks is an empty history in every format.
+    let blank = head.trim_ascii().is_empty().then_some(Format::Edn);
+    let Some(format) = format.or_else(|| detect(head)).or(blank) else {
+        return Err(FormatError::Unknown { name: name.to_owned(), head: error::quote(head, 60) });
+    };
+    let history = match format {
+        Format::Edn => input.read(edn::Edn::new(depth)),
+        Format::JsonLines => input.read(json::Json::new(depth)),
+        Format::JepsenLog => input.read(jepsen_log::JepsenLog::default()),
+        Format::PorcupineKv => input.read(porcupine_kv::PorcupineKv),
+    };
+    history.map(|history| (history, format))
 }
 
 /// Reads the file at `path`, or standard input for `-`.

@@ -15,19 +15,35 @@ use crate::options::Consistency;
 use crate::value::Value;
 use crate::verdict::{Certificate, Verdict, Witness};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use thiserror::Error;
 
 /// Configurations that re-checking a witness may hold at once.
 pub const CONFIGURATIONS_MAX: usize = 200_000;
 
-/// Checks the proof that `verdict` carries; `Err` says which claim is wrong. Unknown claims nothing.
-///
-/// `Err` with the word "cannot" means that the witness is too large to re-check, not that it is
-/// wrong.
+/// Why a proof was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// It claims something that is not so: a bug in an engine, or in the validator.
+    #[error("{0}")]
+    Wrong(String),
+    /// It may well be right, but is too large to re-check.
+    #[error("the witness allows more than {CONFIGURATIONS_MAX} configurations, too many to re-check")]
+    TooLarge,
+}
+
+impl From<String> for Refusal {
+    fn from(claim: String) -> Refusal {
+        Refusal::Wrong(claim)
+    }
+}
+
+/// Checks the proof that `verdict` carries. Unknown claims nothing.
 pub fn validate<M: Model>(
     history: &History,
     model: &M,
     consistency: Consistency,
     verdict: &Verdict,
+<<<<<<< HEAD
 ) -> Result<(), String> {
     match consistency {
         Consistency::Sequential => validate_parts(history, &Joined(model), consistency, verdict),
@@ -43,8 +59,11 @@ fn validate_parts<M: Model>(
     consistency: Consistency,
     verdict: &Verdict,
 ) -> Result<(), String> {
+=======
+) -> Result<(), Refusal> {
+>>>>>>> command
     match verdict {
-        Verdict::Valid(certificate) => validate_certificate(history, model, consistency, certificate),
+        Verdict::Valid(certificate) => Ok(validate_certificate(history, model, consistency, certificate)?),
         Verdict::Invalid(witness) => validate_witness(history, model, consistency, witness),
         Verdict::Unknown(_) => Ok(()),
     }
@@ -154,15 +173,16 @@ fn validate_witness<M: Model>(
     model: &M,
     consistency: Consistency,
     witness: &Witness,
-) -> Result<(), String> {
-    let facts =
-        facts(history, model)?.remove(&witness.key).ok_or("the witness is about no part of the history")?;
+) -> Result<(), Refusal> {
+    let facts = facts(history, model)?
+        .remove(&witness.key)
+        .ok_or_else(|| "the witness is about no part of the history".to_owned())?;
     if !witness.core.contains(&witness.failed) {
-        return Err(format!("operation {} is explained, but is not of the core", witness.failed));
+        return Err(format!("operation {} is explained, but is not of the core", witness.failed).into());
     }
     let of_part: BTreeSet<OpId> = facts.iter().map(|fact| fact.id).collect();
     if let Some(stranger) = witness.core.iter().find(|id| !of_part.contains(id)) {
-        return Err(format!("operation {stranger} of the core is not of the part"));
+        return Err(format!("operation {stranger} of the core is not of the part").into());
     }
     let mut weak = weakened(model, facts, witness)?;
     match consistency {
@@ -224,6 +244,7 @@ fn has_bit(bits: &Bits, at: usize) -> bool {
     bits[at / 64] >> (at % 64) & 1 == 1
 }
 
+<<<<<<< HEAD
 /// Plays the weakened history forwards. `Ok` if it is impossible.
 ///
 /// "Any number of times" has no end of states where operations pile up (a queue that is filled over
@@ -258,6 +279,11 @@ fn play<M: Model>(
     repeat: Repeat,
     configurations_max: usize,
 ) -> Option<Result<(), String>> {
+=======
+/// Plays the weakened history forwards, keeping every (core operations placed, state) there can be.
+/// `Ok` if at some return there is none.
+fn refute<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), Refusal> {
+>>>>>>> command
     let mut returns: Vec<usize> = (0..ops.len()).filter(|&i| ops[i].returned != NEVER).collect();
     returns.sort_by_key(|&i| ops[i].returned);
     let core_size = ops.iter().filter_map(|op| op.core).max().map_or(0, |most| most + 1);
@@ -292,7 +318,11 @@ fn play<M: Model>(
             return Some(Ok(()));
         }
     }
+<<<<<<< HEAD
     Some(Err("the operations of the core can be placed after all".to_owned()))
+=======
+    Err("the operations of the core can be placed after all".to_owned().into())
+>>>>>>> command
 }
 
 /// Everything that some sequence of open operations leads to.
@@ -300,11 +330,17 @@ fn reach<M: Model>(
     model: &M,
     ops: &[Weak<M::Action>],
     open: &[usize],
+<<<<<<< HEAD
     from: HashSet<Configuration<M::State>>,
     repeat: Repeat,
     configurations_max: usize,
 ) -> Option<HashSet<Configuration<M::State>>> {
     let mut queue: Vec<Configuration<M::State>> = from.iter().cloned().collect();
+=======
+    from: HashSet<(Bits, M::State)>,
+) -> Result<HashSet<(Bits, M::State)>, Refusal> {
+    let mut queue: Vec<(Bits, M::State)> = from.iter().cloned().collect();
+>>>>>>> command
     let mut all = from;
     while let Some((placed, spent, state)) = queue.pop() {
         for &i in open {
@@ -326,8 +362,13 @@ fn reach<M: Model>(
                 queue.push(next);
             }
         }
+<<<<<<< HEAD
         if all.len() > configurations_max {
             return None;
+=======
+        if all.len() > CONFIGURATIONS_MAX {
+            return Err(Refusal::TooLarge);
+>>>>>>> command
         }
     }
     Some(all)
@@ -335,7 +376,7 @@ fn reach<M: Model>(
 
 /// The same without real time: each process's operations in its order, the free ones any number of
 /// times at their place in it.
-fn refute_sequential<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), String> {
+fn refute_sequential<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), Refusal> {
     let mut processes: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     let mut order: Vec<usize> = (0..ops.len()).collect();
     order.sort_by_key(|&i| ops[i].invoked);
@@ -350,7 +391,7 @@ fn refute_sequential<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(),
     let mut queue = vec![start];
     while let Some((at, state)) = queue.pop() {
         if lines.iter().zip(&at).all(|(line, &at)| line[at..].iter().all(|&i| optional(i))) {
-            return Err("the operations of the core can be placed after all".to_owned());
+            return Err("the operations of the core can be placed after all".to_owned().into());
         }
         let mut push = |next: (Vec<usize>, M::State)| {
             if all.insert(next.clone()) {
@@ -369,9 +410,7 @@ fn refute_sequential<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(),
             }
         }
         if all.len() > CONFIGURATIONS_MAX {
-            return Err(format!(
-                "the witness cannot be re-checked: it allows more than {CONFIGURATIONS_MAX} configurations"
-            ));
+            return Err(Refusal::TooLarge);
         }
     }
     Ok(())

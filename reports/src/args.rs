@@ -85,7 +85,7 @@ pub struct CheckArgs {
     pub input_format: Option<String>,
 
     /// Give up on a file after this many seconds, fractions allowed; the verdict is then unknown
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,
 
     /// Memory that the engines may use, in bytes or with a suffix K, M, G or T (of 1024)
@@ -187,7 +187,7 @@ pub struct GenerateArgs {
     pub keys: Option<u32>,
 
     /// The share of operations that crash, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub crash_rate: f64,
 
     /// Plant this violation; a valid history if not given

@@ -1,7 +1,7 @@
 //! Ctrl-C: the first one asks the check to stop and say what is known, the second one ends at once.
 
 use crate::exit::Exit;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
@@ -28,8 +28,10 @@ impl Interrupt {
                         let _ = writeln!(std::io::stderr(), "interrupted");
                         std::process::exit(i32::from(Exit::Unknown.code()));
                     }
+                    // On a terminal the line is taken, by the progress bar or by ^C.
+                    let start = if std::io::stderr().is_terminal() { "\n" } else { "" };
                     let message = "interrupted: stopping with what is known so far (again to stop at once)";
-                    let _ = writeln!(std::io::stderr(), "{message}");
+                    let _ = writeln!(std::io::stderr(), "{start}{message}");
                 });
                 interrupt
             })

@@ -31,27 +31,33 @@ pub struct Question {
     pub certify: bool,
 }
 
-/// Reads the history at `path`, or on standard input for `-`.
-pub fn read(path: &Path, format: Option<Format>, interrupt: &Interrupt) -> Result<History, Failure> {
+/// Reads the history at `path`, or on standard input for `-`, and tells its format.
+pub fn read(
+    path: &Path,
+    format: Option<Format>,
+    interrupt: &Interrupt,
+) -> Result<(History, Format), Failure> {
     let limits = Limits::default();
-    let history = if path == Path::new("-") {
-        interrupt.while_waiting(|| format::read(io::stdin().lock(), "standard input", format, &limits))
+    let read = if path == Path::new("-") {
+        interrupt
+            .while_waiting(|| format::read_and_tell(io::stdin().lock(), "standard input", format, &limits))
     } else {
         let name = path.display().to_string();
         match File::open(path) {
-            Ok(file) => format::read(Interruptible { file, interrupt }, &name, format, &limits),
+            Ok(file) => format::read_and_tell(Interruptible { file, interrupt }, &name, format, &limits),
             Err(source) => Err(FormatError::Io { name, source }),
         }
     };
-    history.map_err(|error| match error {
+    read.map_err(|error| match error {
         FormatError::Io { .. } if interrupt.is_asked() => Failure::Interrupted,
         error => Failure::Input(Report::new(input_error(&error))),
     })
 }
 
-/// Judges `history`. `shown` is its name in messages; `path` is where to look for a line to quote.
+/// Judges `history`, which was read from `format`. `shown` is its name in messages; `path` is where to
+/// look for a line to quote.
 pub fn judge(
-    mut history: History,
+    (mut history, format): (History, Format),
     shown: &str,
     path: Option<&Path>,
     question: &Question,
@@ -69,7 +75,8 @@ pub fn judge(
             (guess.model, Some(guess.because))
         }
     };
-    let prepared = model::prepare(name, question.initial.as_deref(), &mut history).map_err(|error| {
+    let initial = question.initial.as_deref().or_else(|| initial_of(format, name));
+    let prepared = model::prepare(name, initial, &mut history).map_err(|error| {
         let help = format!("see `shakedown models {}`", name.info().name);
         Failure::Input(Report::new(InputError::new(error.to_string(), Some(help))))
     })?;
@@ -77,15 +84,27 @@ pub fn judge(
     let verdict = prepared.check(&history, &question.options).map_err(misfit)?;
     let validation =
         question.certify.then(|| prepared.validate(&history, question.options.consistency, &verdict));
+    let mut notes = [history.notes(), &prepared.notes(&history)].concat();
+    if question.initial.is_none() && initial.is_some() {
+        notes.push(
+            "every key starts as \"\", as in all of Porcupine's logs; --initial says otherwise".to_owned(),
+        );
+    }
     Ok(Judgement {
-        notes: [history.notes(), &prepared.notes(&history)].concat(),
+        notes,
         history,
+        format,
         model: name.to_string(),
         guess,
         consistency: question.options.consistency,
         verdict,
         validation,
     })
+}
+
+/// The initial value that goes without saying in a format.
+fn initial_of(format: Format, model: ModelName) -> Option<&'static str> {
+    (format == Format::PorcupineKv && model == ModelName::Kv).then_some("\"\"")
 }
 
 /// Runs `judge`; a panic in it is a bug of ours and becomes [`Failure::Internal`].

@@ -36,13 +36,13 @@ impl Watcher {
             if stopped.recv_timeout(first) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let bar = is_terminal.then(|| bar(&path));
+            let bar = is_terminal.then(|| bar(begin.elapsed()));
             loop {
                 match &bar {
                     Some(bar) => {
                         bar.set_length(progress.total.load(Relaxed).max(1));
                         bar.set_position(progress.placed.load(Relaxed));
-                        bar.set_message(effort(&progress));
+                        bar.set_message(format!("{}: {path}", effort(&progress)));
                         bar.tick();
                     }
                     None => {
@@ -72,11 +72,11 @@ impl Drop for Watcher {
     }
 }
 
-fn bar(path: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
-    let template = "{prefix} [{elapsed}] {bar:20} {human_pos}/{human_len} operations placed, {wide_msg}";
+/// Numbers first and the path last: what a narrow terminal cuts off is the path.
+fn bar(elapsed: Duration) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr()).with_elapsed(elapsed);
+    let template = "{elapsed} [{bar:12}] {human_pos}/{human_len} placed, {wide_msg}";
     bar.set_style(ProgressStyle::with_template(template).expect("a constant").progress_chars("=> "));
-    bar.set_prefix(path.to_owned());
     bar
 }
 

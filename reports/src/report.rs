@@ -9,8 +9,10 @@ pub mod text;
 pub mod timeline;
 
 use crate::exit::Exit;
+use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::verdict::Verdict;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub struct FileReport {
 pub struct Judgement {
     /// The history, as the model sees it.
     pub history: History,
+    /// The format that it was read from.
+    pub format: Format,
     /// What had to be assumed in reading it, in sentences.
     pub notes: Vec<String>,
     /// The name of the model that it was judged by.
@@ -41,7 +45,7 @@ pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// What the independent validator says of the proof, if it was asked.
-    pub validation: Option<Result<(), String>>,
+    pub validation: Option<Result<(), Refusal>>,
 }
 
 /// Why there is no verdict.
@@ -55,6 +59,17 @@ pub enum Failure {
     Interrupted,
 }
 
+impl Judgement {
+    /// What is wrong with the proof, if the validator found that something is: a bug of ours, and
+    /// worse than having no verdict.
+    pub fn wrong_claim(&self) -> Option<&str> {
+        match &self.validation {
+            Some(Err(Refusal::Wrong(claim))) => Some(claim),
+            Some(Err(Refusal::TooLarge)) | Some(Ok(())) | None => None,
+        }
+    }
+}
+
 impl FileReport {
     /// How this file ended.
     pub fn exit(&self) -> Exit {
@@ -62,7 +77,7 @@ impl FileReport {
             Err(Failure::Internal(_)) => Exit::Internal,
             Err(Failure::Input(_)) => Exit::BadInput,
             Err(Failure::Interrupted) => Exit::Unknown,
-            Ok(judgement) if matches!(judgement.validation, Some(Err(_))) => Exit::Internal,
+            Ok(judgement) if judgement.wrong_claim().is_some() => Exit::Internal,
             Ok(judgement) => Exit::from(&judgement.verdict),
         }
     }

@@ -15,7 +15,7 @@ use super::{ModelError, ModelName};
 use crate::history::History;
 use crate::linearizability;
 use crate::options::{Consistency, Options};
-use crate::validate;
+use crate::validate::{self, Refusal};
 use crate::value::{Value, Values};
 use crate::verdict::Verdict;
 use thiserror::Error;
@@ -185,15 +185,17 @@ impl Prepared {
         })
     }
 
-    /// Re-checks the proof that a verdict carries; `Err` says which claim is wrong.
+    /// Re-checks the proof that a verdict carries; `Err` says why it is not accepted.
     pub fn validate(
         &self,
         history: &History,
         consistency: Consistency,
         verdict: &Verdict,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refusal> {
         if let Some((rows, model)) = self.one_by_one(history, consistency) {
-            let verdict = rows.of_rows(verdict).ok_or("it names an operation that does not touch the key")?;
+            let verdict = rows
+                .of_rows(verdict)
+                .ok_or_else(|| "it names an operation that does not touch the key".to_owned())?;
             return validate::validate(rows.history(), &model, consistency, &verdict);
         }
         with_model!(&self.model, model => {

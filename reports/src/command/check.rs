@@ -70,8 +70,8 @@ fn judge_file(path: &Path, question: &Question, args: &CheckArgs, interrupt: &In
     question.options.cancel = Some(interrupt.flag());
     let watcher = (!args.quiet).then(|| Watcher::start(&shown, progress));
     let result = judge::guarded(|| {
-        let history = judge::read(path, question.input_format, interrupt)?;
-        judge::judge(history, &shown, Some(path), &question)
+        let read = judge::read(path, question.input_format, interrupt)?;
+        judge::judge(read, &shown, Some(path), &question)
     });
     drop(watcher);
     FileReport { path: shown, result, elapsed: begin.elapsed() }
@@ -92,8 +92,8 @@ fn print(
             let _ = writeln!(streams.err, "{}: interrupted while reading; nothing was judged", report.path);
         }
         Ok(judgement) => {
-            if let Some(Err(reason)) = &judgement.validation {
-                let message = format!("the independent validator refuses the proof of the verdict: {reason}");
+            if let Some(claim) = judgement.wrong_claim() {
+                let message = format!("the independent validator refuses the proof of the verdict: {claim}");
                 let _ = writeln!(streams.err, "{}", internal_error(&report.path, &message));
             }
         }

@@ -19,7 +19,7 @@ pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
     let input_format = args.input_format.as_deref().map(judge::format_named).transpose()?;
     let target = Target::new(&args.output, args.output_format.as_deref())?;
     let history = match judge::read(&args.input, input_format, &Interrupt::listen()) {
-        Ok(history) => history,
+        Ok((history, _)) => history,
         Err(Failure::Interrupted) => return Ok(Exit::Unknown),
         Err(Failure::Input(report)) => return Err(Stopped::Input(report)),
         Err(Failure::Internal(message)) => {

@@ -48,9 +48,9 @@ pub fn run(streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
         write!(streams.out, "{told}")?;
         let begin = Instant::now();
         let result = guarded(|| {
-            let history = format::read(content.as_bytes(), path, None, &Limits::default())
+            let read = format::read_and_tell(content.as_bytes(), path, None, &Limits::default())
                 .map_err(|error| Failure::Input(Report::new(crate::judge::input_error(&error))))?;
-            judge(history, path, None, &question)
+            judge(read, path, None, &question)
         });
         let report = FileReport { path: path.to_owned(), result, elapsed: begin.elapsed() };
         match &report.result {
@@ -59,7 +59,7 @@ pub fn run(streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
                     writeln!(streams.out, "{line}")?;
                 }
                 writeln!(streams.out, "{}", text::explanation(judgement, true, streams.width))?;
-                if let Some(Err(_)) = judgement.validation {
+                if report.exit() == Exit::Internal {
                     return Ok(Exit::Internal);
                 }
             }

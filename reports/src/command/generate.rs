@@ -17,9 +17,8 @@ pub fn run(args: &GenerateArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopp
 }
 
 fn plan(args: &GenerateArgs) -> Result<Synthetic, InputError> {
-    let object = Object::from_str(&args.model).map_err(|_| {
-        InputError::unknown_name("model to generate", &args.model, Object::ALL.map(Object::name))
-    })?;
+    let object = Object::from_str(&args.model)
+        .map_err(|_| InputError::unknown_name("model", &args.model, Object::ALL.map(Object::name)))?;
     let violation =
         match args.violation.as_deref() {
             None => None,

@@ -6,6 +6,7 @@ use super::{Failure, FileReport, Judgement};
 use serde_json::{Value as Json, json};
 use shakedown_checkers::history::{ANONYMOUS, OpId, Outcome};
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::{Datum, Value, Values};
 use shakedown_checkers::verdict::{Reason, Verdict};
 
@@ -44,6 +45,7 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
             Consistency::Sequential => "sequential",
             Consistency::PerKey => "per-key",
         },
+        "input_format": judgement.format.name(),
         "operations": history.len(),
         "events": history.event_count(),
         "notes": judgement.notes,
@@ -90,9 +92,12 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
     }
     if let Some(validation) = &judgement.validation {
         out["certified"] = validation.is_ok().into();
-        if let Err(reason) = validation {
-            out["error"] = format!("the independent validator refuses the proof: {reason}").into();
+        if let Err(Refusal::TooLarge) = validation {
+            out["not_certified_because"] = Refusal::TooLarge.to_string().into();
         }
+    }
+    if let Some(claim) = judgement.wrong_claim() {
+        out["error"] = format!("the independent validator refuses the proof: {claim}").into();
     }
     match out {
         Json::Object(object) => object,
@@ -122,37 +127,32 @@ fn operation(judgement: &Judgement, id: OpId) -> Json {
     })
 }
 
-/// `value` as JSON, for output that programs read. Keywords and symbols become strings (keywords keep
-/// their colon), sets become arrays, and maps whose keys are not all text become arrays of pairs.
-pub fn value_json(values: &Values, value: Value) -> serde_json::Value {
+/// `value` as JSON, with the same losses as a history written as JSON lines: keywords and symbols
+/// become strings, sets become arrays, the keys of a map their text. What is nested deeper than 64
+/// levels is given as EDN text.
+pub fn value_json(values: &Values, value: Value) -> Json {
     json_at(values, value, 0)
 }
 
-fn json_at(values: &Values, value: Value, depth: usize) -> serde_json::Value {
+fn json_at(values: &Values, value: Value, depth: usize) -> Json {
     if depth > 64 {
-        return serde_json::Value::from(values.show(value));
+        return Json::from(values.show(value));
     }
-    let list = |members: &[Value]| members.iter().map(|&member| json_at(values, member, depth + 1)).collect();
     match values.get(value) {
-        Datum::Nil => serde_json::Value::Null,
+        Datum::Nil => Json::Null,
         Datum::Bool(bool) => bool.into(),
         Datum::Int(int) => int.into(),
         Datum::Number(text) => text.parse::<serde_json::Number>().map_or_else(|_| text.into(), Into::into),
-        Datum::Str(text) | Datum::Symbol(text) => text.into(),
-        Datum::Keyword(text) => format!(":{text}").into(),
-        Datum::List(members) | Datum::Set(members) => list(members),
-        Datum::Map(flat) => {
-            let text_keys: Option<Vec<&str>> =
-                flat.chunks_exact(2).map(|pair| values.text(pair[0])).collect();
-            match text_keys {
-                Some(keys) => {
-                    let entries = keys.iter().zip(flat.chunks_exact(2));
-                    entries
-                        .map(|(key, pair)| ((*key).to_owned(), json_at(values, pair[1], depth + 1)))
-                        .collect()
-                }
-                None => flat.chunks_exact(2).map(list).collect(),
-            }
+        Datum::Str(text) | Datum::Symbol(text) | Datum::Keyword(text) => text.into(),
+        Datum::List(members) | Datum::Set(members) => {
+            members.iter().map(|&member| json_at(values, member, depth + 1)).collect()
         }
+        Datum::Map(flat) => flat
+            .chunks_exact(2)
+            .map(|pair| {
+                let key = values.text(pair[0]).map_or_else(|| values.show(pair[0]), str::to_owned);
+                (key, json_at(values, pair[1], depth + 1))
+            })
+            .collect(),
     }
 }

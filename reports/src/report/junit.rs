@@ -52,8 +52,8 @@ fn status(report: &FileReport, certify: bool) -> TestCaseStatus {
     let (kind, category, message, description) = match &report.result {
         Ok(judgement) => {
             let description = plain(&explanation(judgement, certify, WIDTH));
-            if let Some(Err(reason)) = &judgement.validation {
-                let message = format!("the independent validator refuses the proof: {reason}");
+            if let Some(claim) = judgement.wrong_claim() {
+                let message = format!("the independent validator refuses the proof: {claim}");
                 (NonSuccessKind::Error, "internal", message, description)
             } else {
                 match &judgement.verdict {

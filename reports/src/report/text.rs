@@ -5,6 +5,7 @@ use super::{Failure, FileReport, Judgement, Tally, adjective};
 use crate::terminal::{
     BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, size, thousands, wrap_into,
 };
+use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::Value;
 use shakedown_checkers::verdict::{Certificate, Unknown, Verdict, Witness};
 use std::fmt::Write as _;
@@ -55,7 +56,11 @@ pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String
             let text = format!("Certified: the independent validator re-checked this {proof}, and it holds.");
             wrap_into(&mut out, width, INDENT, INDENT, &text);
         }
-        Some(Err(reason)) => {
+        Some(Err(Refusal::TooLarge)) => {
+            let text = format!("Not certified: {}.", Refusal::TooLarge);
+            wrap_into(&mut out, width, INDENT, INDENT, &text);
+        }
+        Some(Err(Refusal::Wrong(reason))) => {
             let text = format!(
                 "{} the independent validator refuses this proof: {}. Do not rely on the verdict.",
                 paint(BAD, "NOT CERTIFIED:"),
@@ -151,7 +156,9 @@ fn order(out: &mut String, judgement: &Judgement, key: Option<Value>, order: &[u
 
 fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: usize) {
     let values = judgement.history.values();
-    let place = witness.key.map_or(String::new(), |key| format!(" Key {}:", printable(&values.show(key))));
+    let place = witness
+        .key
+        .map_or(String::new(), |key| format!(" What is wrong is at key {}.", printable(&values.show(key))));
     let bad = format!("It is not {}.", adjective(judgement.consistency));
     wrap_into(out, width, INDENT, INDENT, &format!("{}{place}", paint(BAD, &bad)));
     for sentence in &witness.sentences {

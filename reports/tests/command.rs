@@ -1,0 +1,438 @@
+//! The binary as its users meet it: exit codes, streams, many files, wrong input, interrupts.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+#[test]
+fn without_arguments_it_demonstrates_itself_and_succeeds() {
+    let run = shakedown(&[]);
+    assert_eq!(code(&run), 0, "a demonstration that shows a violation has succeeded");
+    let out = stdout(&run);
+    assert!(out.contains("reports/demo/stale-read.jsonl\tfalse\n"), "{out}");
+    assert!(out.contains("reports/demo/crashed-write.jsonl\ttrue\n"), "{out}");
+    assert!(out.contains("re-checked this witness, and it holds"), "{out}");
+    assert!(out.contains("shakedown check FILE"), "it says what to try next: {out}");
+    assert_eq!(stderr(&run), "");
+}
+
+#[test]
+fn the_bundled_histories_are_files_too() {
+    let run = shakedown(&["check", "--quiet", &demo("stale-read.jsonl"), &demo("crashed-write.jsonl")]);
+    let expected = format!("{}\tfalse\n{}\ttrue\n", demo("stale-read.jsonl"), demo("crashed-write.jsonl"));
+    assert_eq!(stdout(&run), expected, "verdict lines, and nothing else");
+    assert_eq!(code(&run), 1);
+}
+
+#[test]
+fn exit_codes_tell_valid_invalid_unknown_and_bad_input_apart() {
+    let files = Files::new();
+    let valid = files.write("valid.edn", "{:process 0, :type :ok, :f :write, :value 1}");
+    let invalid = files.write("invalid.edn", "{:process 0, :type :ok, :f :read, :value 1}");
+    let broken = files.write("broken.edn", "{:process 0, :type :ok, :f :read, :value ]}");
+    let hard = files.hard("hard.jsonl");
+    for (paths, expected) in [
+        (vec![&valid], 0),
+        (vec![&invalid], 1),
+        (vec![&hard], 2),
+        (vec![&broken], 254),
+        (vec![&valid, &hard], 2),
+        (vec![&hard, &invalid, &valid], 1),
+        (vec![&invalid, &broken, &valid], 254),
+    ] {
+        let mut args = vec!["check", "--model", "cas-register", "--time-limit", "1"];
+        args.extend(paths.iter().map(|path| path.as_str()));
+        let run = shakedown(&args);
+        assert_eq!(code(&run), expected, "{paths:?}\n{}{}", stdout(&run), stderr(&run));
+    }
+    let run = shakedown(&["check", "--model", "cas-register", "--time-limit", "1", &hard]);
+    assert!(stdout(&run).contains("\tunknown\n  "), "{}", stdout(&run));
+    assert!(stdout(&run).contains("No verdict: the time limit was reached."), "{}", stdout(&run));
+}
+
+#[test]
+fn wrong_arguments_are_254_with_the_nearest_name() {
+    for (args, said) in [
+        (vec!["check"], "required arguments were not provided"),
+        (vec!["chekc", "x"], "unrecognized subcommand"),
+        (vec!["check", "--nonsense", "x"], "unexpected argument"),
+        (vec!["check", "--model", "cas-regster", "x"], "did you mean cas-register?"),
+        (vec!["check", "--model", "elephant", "x"], "fifo-queue"),
+        (vec!["check", "--input-format", "ednn", "x"], "did you mean edn?"),
+        (vec!["check", "--time-limit", "-1", "x"], "--time-limit"),
+        (vec!["check", "--memory-limit", "2X", "x"], "such as 512M, 2G"),
+        (vec!["check", "--threads", "0", "x"], "--threads"),
+        (vec!["check", "--consistency", "eventual", "x"], "per-key"),
+        (vec!["models", "elephant"], "there is no model elephant"),
+        (vec!["convert", "only-one"], "<OUT>"),
+        (vec!["convert", "x", "y.docx"], "which format to write"),
+        (vec!["generate", "--model", "elephant"], "known models: register"),
+        (vec!["generate", "--violation", "stale-reed"], "did you mean stale-read?"),
+        (vec!["generate", "--values", "many"], "distinct"),
+    ] {
+        let run = shakedown(&args);
+        assert_eq!(code(&run), 254, "{args:?}: {}", stderr(&run));
+        assert!(stderr(&run).contains(said), "{args:?} is not answered with {said:?}:\n{}", stderr(&run));
+        assert_eq!(stdout(&run), "", "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors_and_have_examples() {
+    for command in ["check", "models", "convert", "generate"] {
+        let run = shakedown(&[command, "--help"]);
+        assert_eq!(code(&run), 0);
+        assert!(stdout(&run).contains(&format!("Examples:\n  shakedown {command}")), "{}", stdout(&run));
+    }
+    assert_eq!(code(&shakedown(&["--version"])), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_stop_the_others() {
+    let files = Files::new();
+    let broken =
+        files.write("broken.jsonl", "{\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n{\"process\":0,]\n");
+    let binary = files.write_bytes("binary.edn", &[0, 159, 146, 150, 255, 1, 2, 3]);
+    let empty = files.write("empty.edn", "; nothing happened\n");
+    let missing = files.path("missing.edn");
+    let folder = files.path("");
+    let valid = demo("crashed-write.jsonl");
+    let run = shakedown(&["check", "--quiet", &broken, &binary, &empty, &missing, &folder, &valid]);
+    assert_eq!(stdout(&run), format!("{valid}\ttrue\n"), "a line for what was judged, and for nothing else");
+    assert_eq!(code(&run), 254);
+    let err = stderr(&run);
+    for said in [
+        format!("{broken}:2:14"),
+        format!("{binary}: not a history in a known format"),
+        format!("{empty}: no operations"),
+        format!("{missing}: "),
+        format!("{folder}: "),
+    ] {
+        assert!(err.contains(&said), "no {said:?} in:\n{err}");
+    }
+    assert!(err.contains("2 | {\"process\":0,]"), "the line is quoted with its number:\n{err}");
+}
+
+#[test]
+fn operations_that_the_model_does_not_know_are_shown_where_they_stand() {
+    let files = Files::new();
+    let path = files.write(
+        "bank.edn",
+        "{:process 0, :type :ok, :f :read, :value 1}\n{:process 0, :type :ok, :f :transfer, :value 1}\n",
+    );
+    let run = shakedown(&["check", &path]);
+    assert_eq!(code(&run), 254);
+    assert!(stderr(&run).contains("name it with --model"), "it cannot be guessed:\n{}", stderr(&run));
+    let run = shakedown(&["check", "--model", "register", &path]);
+    assert_eq!(code(&run), 254);
+    let err = stderr(&run);
+    assert!(err.contains("2 | {:process 0, :type :ok, :f :transfer, :value 1}"), "{err}");
+    assert!(err.contains("shakedown models register"), "it says where to look:\n{err}");
+}
+
+#[test]
+fn porcupines_keys_start_empty_unless_told_otherwise() {
+    let files = Files::new();
+    let get = "{:process 0, :type :invoke, :f :get, :key \"a\", :value nil}\n\
+               {:process 0, :type :ok, :f :get, :key \"a\", :value \"\"}\n";
+    let path = files.write("log.txt", get);
+    assert_eq!(code(&shakedown(&["check", &path])), 0);
+    assert_eq!(code(&shakedown(&["check", "--initial", "nil", &path])), 1);
+}
+
+#[test]
+fn standard_input_is_a_file_called_dash() {
+    let run =
+        shakedown_fed(&["check", "--quiet", "-"], "{:process 0, :type :ok, :f :read, :value nil}".as_bytes());
+    assert_eq!((stdout(&run).as_str(), code(&run)), ("-\ttrue\n", 0));
+    let run = shakedown_fed(&["check", "--quiet", "-"], b"{:process 0");
+    assert_eq!(code(&run), 254);
+    assert!(stderr(&run).contains("standard input:1:12"), "{}", stderr(&run));
+}
+
+#[test]
+fn json_has_one_object_per_file_errors_included() {
+    let run = shakedown(&[
+        "check",
+        "--format",
+        "json",
+        "--certify",
+        &demo("stale-read.jsonl"),
+        "missing.edn",
+        &demo("crashed-write.jsonl"),
+    ]);
+    let objects: Vec<serde_json::Value> =
+        stdout(&run).lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let verdicts: Vec<&str> = objects.iter().map(|object| object["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["invalid", "error", "valid"]);
+    assert!(!objects[0]["witness"]["core"].as_array().unwrap().is_empty());
+    assert_eq!(objects[0]["certified"], true);
+    assert_eq!(objects[2]["certificate"][0]["order"].as_array().unwrap().len(), 4);
+    assert!(objects[1]["error"].as_str().unwrap().contains("missing.edn"));
+}
+
+#[test]
+fn junit_has_one_test_case_per_file() {
+    let run = shakedown(&[
+        "check",
+        "--format",
+        "junit",
+        &demo("stale-read.jsonl"),
+        "missing.edn",
+        &demo("crashed-write.jsonl"),
+    ]);
+    let text = stdout(&run);
+    assert!(text.contains(r#"tests="3" skipped="0" failures="1" errors="1""#), "{text}");
+    assert!(text.contains(r#"<failure message="not linearizable" type="invalid">"#), "{text}");
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_those_who_ask() {
+    let path = demo("stale-read.jsonl");
+    let escape = '\u{1b}';
+    let run = |vars: &[(&str, &str)]| {
+        let mut command = command(&["check", &path]);
+        command.envs(vars.iter().copied());
+        stdout(&command.output().unwrap())
+    };
+    assert!(!run(&[]).contains(escape), "colour in a pipe");
+    assert!(run(&[("CLICOLOR_FORCE", "1")]).contains(escape), "no colour although it was forced");
+    assert!(!run(&[("NO_COLOR", "1")]).contains(escape), "colour in spite of NO_COLOR");
+}
+
+#[test]
+fn the_text_keeps_to_the_width_of_the_terminal() {
+    for columns in [60, 160] {
+        let mut command = command(&["check", "--certify", &demo("stale-read.jsonl")]);
+        let out = stdout(&command.env("COLUMNS", columns.to_string()).output().unwrap());
+        // The first line is for programs and holds a path, however long.
+        for line in out.lines().skip(1) {
+            assert!(textwrap::core::display_width(line) <= columns, "wider than {columns}: {line}");
+        }
+    }
+}
+
+#[test]
+fn histories_survive_conversion_and_compression() {
+    let files = Files::new();
+    let original = demo("stale-read.jsonl");
+    let mut from = original.clone();
+    for name in ["a.edn", "b.jsonl.gz", "c.edn.zst", "d.log", "e.json"] {
+        let to = files.path(name);
+        let run = shakedown(&["convert", &from, &to]);
+        assert_eq!(code(&run), 0, "{from} to {to}: {}", stderr(&run));
+        from = to;
+    }
+    assert_eq!(code(&shakedown(&["check", "--quiet", &from])), 1, "the violation is still there");
+    let run = shakedown(&["convert", &from, "-", "--output-format", "edn"]);
+    assert_eq!(
+        stdout(&run),
+        fs::read_to_string(files.path("a.edn")).unwrap(),
+        "the round trip lost something"
+    );
+    let gzip = fs::read(files.path("b.jsonl.gz")).unwrap();
+    let zstd = fs::read(files.path("c.edn.zst")).unwrap();
+    assert!(gzip.starts_with(&[0x1f, 0x8b]) && zstd.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]), "not compressed");
+}
+
+#[test]
+fn what_does_not_fit_a_format_is_refused_and_leaves_the_target_alone() {
+    let files = Files::new();
+    let queue = files.write("queue.edn", "{:process 0, :type :ok, :f :enqueue, :value 1}");
+    let target = files.write("target.log", "what was here before");
+    let run = shakedown(&["convert", &queue, &target]);
+    assert_eq!(code(&run), 254);
+    assert!(stderr(&run).contains("jepsen-log"), "{}", stderr(&run));
+    assert_eq!(fs::read_to_string(&target).unwrap(), "what was here before");
+    assert!(!Path::new(&files.path("target.log.unfinished")).exists());
+}
+
+#[test]
+fn generated_histories_are_judged_as_they_were_planned() {
+    let files = Files::new();
+    for (model, violation) in [("register", "stale-read"), ("fifo-queue", "duplicate"), ("kv", "lost")] {
+        let args = ["generate", "--model", model, "-n", "60", "--clients", "3", "--seed", "5"];
+        let valid = shakedown(&args);
+        assert_eq!(code(&valid), 0, "{}", stderr(&valid));
+        assert_eq!(valid.stdout, shakedown(&args).stdout, "one seed, one history");
+        let path = files.path("invalid.edn.gz");
+        let invalid = shakedown(&[&args[..], &["--violation", violation, "-o", &path]].concat());
+        assert_eq!(code(&invalid), 0, "{}", stderr(&invalid));
+        assert_eq!(code(&shakedown_fed(&["check", "--model", model, "-"], &valid.stdout)), 0, "{model}");
+        assert_eq!(code(&shakedown(&["check", "--model", model, &path])), 1, "{model} with {violation}");
+    }
+}
+
+#[test]
+fn models_are_listed_for_people_and_programs() {
+    let text = stdout(&shakedown(&["models"]));
+    let all: serde_json::Value =
+        serde_json::from_str(&stdout(&shakedown(&["models", "--format", "json"]))).unwrap();
+    for model in all.as_array().unwrap() {
+        let name = model["name"].as_str().unwrap();
+        assert!(
+            text.contains(&format!("\n{name}  ")) || text.starts_with(&format!("{name}  ")),
+            "no {name} in:\n{text}"
+        );
+        assert_eq!(code(&shakedown(&["models", name])), 0);
+    }
+    let one = stdout(&shakedown(&["models", "cas-register"]));
+    assert!(one.contains("[from to]") && one.contains("initial value:"), "{one}");
+}
+
+#[test]
+fn the_example_in_the_readme_is_what_the_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let block = readme.split("```console\n$ shakedown check reports/demo/stale-read.jsonl\n").nth(1).unwrap();
+    let shown = block.split("```").next().unwrap();
+    let run = command(&["check", "reports/demo/stale-read.jsonl"]).current_dir(root).output().unwrap();
+    assert_eq!(stdout(&run).trim_end(), shown.trim_end(), "copy what the command prints into README.md");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut child = command(&["models", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let run = child.wait_with_output().unwrap();
+    assert!(!stderr(&run).contains("panicked"), "{}", stderr(&run));
+    assert_eq!(code(&run), 0);
+}
+
+#[cfg(unix)]
+mod interrupts {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::Child;
+
+    /// A child that reads its history from a named pipe: once the pipe is open on both sides, the
+    /// child listens to signals, and there is no need to sleep and hope.
+    fn reading_from_pipe(files: &Files) -> (Child, fs::File) {
+        let pipe = files.path("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let child = command(&["check", "--model", "cas-register", "--time-limit", "120", &pipe])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        (child, fs::File::options().write(true).open(&pipe).unwrap())
+    }
+
+    fn interrupt(child: &Child) {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    }
+
+    #[test]
+    fn during_a_check_ends_with_unknown_and_what_is_known() {
+        let files = Files::new();
+        let history = fs::read(files.hard("hard.jsonl")).unwrap();
+        let (child, mut pipe) = reading_from_pipe(&files);
+        pipe.write_all(&history).unwrap();
+        drop(pipe);
+        // Whether the signal meets the reader or the engines, the answer is the same.
+        interrupt(&child);
+        let run = child.wait_with_output().unwrap();
+        assert_eq!(code(&run), 2, "{}{}", stdout(&run), stderr(&run));
+        assert!(stdout(&run).contains("\tunknown\n"), "{}", stdout(&run));
+        assert!(stderr(&run).contains("interrupted"), "{}", stderr(&run));
+    }
+
+    #[test]
+    fn during_reading_ends_with_unknown() {
+        let files = Files::new();
+        let (mut child, pipe) = reading_from_pipe(&files);
+        interrupt(&child);
+        let mut said = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("interrupted: stopping"), "{said}");
+        drop(pipe);
+        assert_eq!(child.wait().unwrap().code(), Some(2));
+    }
+
+    #[test]
+    fn twice_ends_at_once() {
+        let files = Files::new();
+        let (mut child, pipe) = reading_from_pipe(&files);
+        interrupt(&child);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        stderr.read_line(&mut String::new()).unwrap();
+        // It waits for the pipe, which stays open, so that only a second signal can end it.
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(2));
+        drop(pipe);
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
+    command.args(args).stdin(Stdio::null()).env("COLUMNS", "100");
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn shakedown(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+fn shakedown_fed(args: &[&str], input: &[u8]) -> Output {
+    let mut child =
+        command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn code(run: &Output) -> i32 {
+    run.status.code().expect("it ended by itself")
+}
+
+fn stdout(run: &Output) -> String {
+    String::from_utf8(run.stdout.clone()).unwrap()
+}
+
+fn stderr(run: &Output) -> String {
+    String::from_utf8(run.stderr.clone()).unwrap()
+}
+
+fn demo(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name).display().to_string()
+}
+
+/// Files of one test, gone with it.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Files {
+        Files(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        PathBuf::from(self.0.path()).join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        self.write_bytes(name, text.as_bytes())
+    }
+
+    fn write_bytes(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// A history that no engine decides in an instant: very many clients on one small register.
+    fn hard(&self, name: &str) -> String {
+        let path = self.path(name);
+        let run =
+            shakedown(&["generate", "--model", "cas-register", "-n", "20000", "-c", "200", "-o", &path]);
+        assert_eq!(code(&run), 0, "{}", stderr(&run));
+        path
+    }
+}
