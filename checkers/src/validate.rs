@@ -43,8 +43,7 @@ pub fn validate<M: Model>(
     model: &M,
     consistency: Consistency,
     verdict: &Verdict,
-<<<<<<< HEAD
-) -> Result<(), String> {
+) -> Result<(), Refusal> {
     match consistency {
         Consistency::Sequential => validate_parts(history, &Joined(model), consistency, verdict),
         Consistency::Linearizable | Consistency::PerKey => {
@@ -58,10 +57,7 @@ fn validate_parts<M: Model>(
     model: &M,
     consistency: Consistency,
     verdict: &Verdict,
-) -> Result<(), String> {
-=======
 ) -> Result<(), Refusal> {
->>>>>>> command
     match verdict {
         Verdict::Valid(certificate) => Ok(validate_certificate(history, model, consistency, certificate)?),
         Verdict::Invalid(witness) => validate_witness(history, model, consistency, witness),
@@ -244,22 +240,17 @@ fn has_bit(bits: &Bits, at: usize) -> bool {
     bits[at / 64] >> (at % 64) & 1 == 1
 }
 
-<<<<<<< HEAD
 /// Plays the weakened history forwards. `Ok` if it is impossible.
 ///
 /// "Any number of times" has no end of states where operations pile up (a queue that is filled over
 /// and over), so there each operation that is not of the core takes effect at most once: that is
 /// still more than the recorded history allows, so what it refutes is refuted.
-fn refute<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), String> {
+fn refute<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), Refusal> {
     let piles_up = !matches!(model.family(), None | Some(Family::Register));
     if !piles_up && let Some(result) = play(model, ops, Repeat::AnyNumber, CONFIGURATIONS_MAX / 10) {
         return result;
     }
-    play(model, ops, Repeat::AtMostOnce, CONFIGURATIONS_MAX).unwrap_or_else(|| {
-        Err(format!(
-            "the witness cannot be re-checked: it allows more than {CONFIGURATIONS_MAX} configurations"
-        ))
-    })
+    play(model, ops, Repeat::AtMostOnce, CONFIGURATIONS_MAX).unwrap_or(Err(Refusal::TooLarge))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -278,12 +269,7 @@ fn play<M: Model>(
     ops: &[Weak<M::Action>],
     repeat: Repeat,
     configurations_max: usize,
-) -> Option<Result<(), String>> {
-=======
-/// Plays the weakened history forwards, keeping every (core operations placed, state) there can be.
-/// `Ok` if at some return there is none.
-fn refute<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), Refusal> {
->>>>>>> command
+) -> Option<Result<(), Refusal>> {
     let mut returns: Vec<usize> = (0..ops.len()).filter(|&i| ops[i].returned != NEVER).collect();
     returns.sort_by_key(|&i| ops[i].returned);
     let core_size = ops.iter().filter_map(|op| op.core).max().map_or(0, |most| most + 1);
@@ -318,11 +304,7 @@ fn refute<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(), Refusal> {
             return Some(Ok(()));
         }
     }
-<<<<<<< HEAD
-    Some(Err("the operations of the core can be placed after all".to_owned()))
-=======
-    Err("the operations of the core can be placed after all".to_owned().into())
->>>>>>> command
+    Some(Err(Refusal::Wrong("the operations of the core can be placed after all".to_owned())))
 }
 
 /// Everything that some sequence of open operations leads to.
@@ -330,17 +312,11 @@ fn reach<M: Model>(
     model: &M,
     ops: &[Weak<M::Action>],
     open: &[usize],
-<<<<<<< HEAD
     from: HashSet<Configuration<M::State>>,
     repeat: Repeat,
     configurations_max: usize,
 ) -> Option<HashSet<Configuration<M::State>>> {
     let mut queue: Vec<Configuration<M::State>> = from.iter().cloned().collect();
-=======
-    from: HashSet<(Bits, M::State)>,
-) -> Result<HashSet<(Bits, M::State)>, Refusal> {
-    let mut queue: Vec<(Bits, M::State)> = from.iter().cloned().collect();
->>>>>>> command
     let mut all = from;
     while let Some((placed, spent, state)) = queue.pop() {
         for &i in open {
@@ -362,13 +338,8 @@ fn reach<M: Model>(
                 queue.push(next);
             }
         }
-<<<<<<< HEAD
         if all.len() > configurations_max {
             return None;
-=======
-        if all.len() > CONFIGURATIONS_MAX {
-            return Err(Refusal::TooLarge);
->>>>>>> command
         }
     }
     Some(all)
@@ -391,7 +362,7 @@ fn refute_sequential<M: Model>(model: &M, ops: &[Weak<M::Action>]) -> Result<(),
     let mut queue = vec![start];
     while let Some((at, state)) = queue.pop() {
         if lines.iter().zip(&at).all(|(line, &at)| line[at..].iter().all(|&i| optional(i))) {
-            return Err("the operations of the core can be placed after all".to_owned().into());
+            return Err(Refusal::Wrong("the operations of the core can be placed after all".to_owned()));
         }
         let mut push = |next: (Vec<usize>, M::State)| {
             if all.insert(next.clone()) {
