@@ -124,6 +124,12 @@ pub trait Model: Send + Sync {
         0
     }
 
+    /// False if no recorded result shows this state or anything that grows out of it. A hint, which
+    /// only orders the search: such a state must be overwritten before anybody looks.
+    fn is_promising(&self, _state: &Self::State) -> bool {
+        true
+    }
+
     /// A state in words, for explanations.
     fn show_state(&self, state: &Self::State, values: &Values) -> String {
         let _ = values;

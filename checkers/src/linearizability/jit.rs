@@ -599,17 +599,17 @@ impl<'p, const W: usize> Jit<'p, W> {
             return;
         }
         self.left_out = true;
-        let mut ranked: Vec<(i64, u32)> = (0u32..)
+        let mut ranked: Vec<(bool, i64, u32)> = (0u32..)
             .zip(&self.configs)
             .map(|(i, c)| {
                 let settled = c.seen.count() + c.placed.count() + c.absorbable.count();
-                (-i64::from(settled), i)
+                (!self.machine.is_promising(c.state), -i64::from(settled), i)
             })
             .collect();
         ranked.select_nth_unstable(width - 1);
         ranked.truncate(width);
-        ranked.sort_unstable_by_key(|rank| rank.1);
-        self.configs = ranked.iter().map(|&(_, i)| self.configs[i as usize]).collect();
+        ranked.sort_unstable_by_key(|rank| rank.2);
+        self.configs = ranked.iter().map(|&(_, _, i)| self.configs[i as usize]).collect();
     }
 
     fn heap_bytes_with(&self, front: &Front<W>, explored: &Explored<W>) -> usize {

@@ -22,6 +22,7 @@ const FLAT_ACTIONS: usize = 512;
 /// A model whose states are numbered as they are met. State 0 is the initial one.
 trait Stepper: Send {
     fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId>;
+    fn is_promising(&self, state: StateId) -> bool;
     fn show(&self, state: StateId) -> String;
     fn heap_bytes(&self) -> usize;
 }
@@ -32,6 +33,8 @@ pub(crate) struct Machine<'m> {
     action_count: usize,
     flat: Vec<u32>,
     hashed: HashMap<(StateId, ActionId), u32, FastBuild>,
+    /// Per state; see [`Model::is_promising`].
+    promising: Vec<bool>,
 }
 
 impl<'m> Machine<'m> {
@@ -48,7 +51,14 @@ impl<'m> Machine<'m> {
             action_count: actions.len(),
             flat: vec![],
             hashed: HashMap::default(),
+            promising: vec![true],
         }
+    }
+
+    /// Whether a search should try `state` before others.
+    #[inline]
+    pub(crate) fn is_promising(&self, state: StateId) -> bool {
+        self.promising[state as usize]
     }
 
     /// The state after `action` in `state`, if it is possible there.
@@ -73,12 +83,19 @@ impl<'m> Machine<'m> {
 
     /// Bytes held, about.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.stepper.heap_bytes() + self.flat.capacity() * 4 + self.hashed.capacity() * 13
+        self.stepper.heap_bytes()
+            + self.flat.capacity() * 4
+            + self.promising.capacity()
+            + self.hashed.capacity() * 13
     }
 
     #[cold]
     fn ask(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
         let next = self.stepper.step(state, action);
+        if let Some(next) = next.filter(|&next| next as usize >= self.promising.len()) {
+            self.promising.push(self.stepper.is_promising(next));
+            debug_assert_eq!(self.promising.len(), next as usize + 1, "states are numbered one by one");
+        }
         let stored = next.unwrap_or(IMPOSSIBLE);
         if self.action_count <= FLAT_ACTIONS {
             let rows = state as usize + 1;
@@ -123,6 +140,10 @@ impl<M: Model> Stepper for Numbered<'_, M> {
     fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
         let next = self.model.step(&self.states[state as usize], &self.actions[action as usize])?;
         Some(self.number(next))
+    }
+
+    fn is_promising(&self, state: StateId) -> bool {
+        self.model.is_promising(&self.states[state as usize])
     }
 
     fn show(&self, state: StateId) -> String {

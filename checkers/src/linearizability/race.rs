@@ -31,8 +31,9 @@ pub(crate) trait Engine: Send {
     fn heap_bytes(&self) -> usize;
 }
 
-/// Work between two looks at the other engines.
-const SLICE: u64 = 1 << 14;
+/// Work between two looks at the other engines: as much again as was done before, within bounds. So
+/// on one thread an engine that needs little work waits for little.
+const SLICE: std::ops::RangeInclusive<u64> = 256..=(1 << 16);
 
 /// Runs the engines, on as many threads as `threads` allows, and returns the finding of the one that
 /// decided with the least work; if none decided, the first one's reason to give up, or `None` when
@@ -46,7 +47,8 @@ pub(crate) fn race(
     let decided_at = AtomicU64::new(work_max);
     let mut findings: Vec<Option<Finding>> = engines.iter().map(|_| None).collect();
     let run_slice = |engine: &mut Box<dyn Engine + '_>, finding: &mut Option<Finding>| {
-        let limit = (engine.work() + SLICE).min(decided_at.load(Ordering::SeqCst));
+        let limit = (engine.work() + engine.work().clamp(*SLICE.start(), *SLICE.end()))
+            .min(decided_at.load(Ordering::SeqCst));
         if finding.is_some() || engine.work() >= limit {
             return false;
         }

@@ -152,8 +152,16 @@ impl<'p> Wgl<'p> {
                 self.candidates.push(Candidate::Crashed(i));
             }
         }
-        // Taken from the back: earlier calls first, crashed ones last.
+        // Taken from the back: earlier calls first, crashed ones last, and what leads to a state that
+        // nobody ever saw after all others.
         self.candidates[first_candidate..].reverse();
+        for at in first_candidate..self.candidates.len() {
+            let action = self.action_of(self.candidates[at]);
+            let next = self.machine.step(self.state, action);
+            if next.is_none_or(|next| !self.machine.is_promising(next)) {
+                self.candidates[first_candidate..=at].rotate_right(1);
+            }
+        }
     }
 
     /// Places every pure operation that is possible now, for as long as there are any.
@@ -211,6 +219,13 @@ impl<'p> Wgl<'p> {
         let words = (low / 64)..(high as usize).div_ceil(64).max(low / 64);
         let window = &self.placed[words];
         self.memory.insert(self.zobrist, low as u32, self.state, self.used, window)
+    }
+
+    fn action_of(&self, candidate: Candidate) -> ActionId {
+        match candidate {
+            Candidate::Op(op) => self.ops[op as usize].action,
+            Candidate::Crashed(kind) => self.crashed[kind as usize].action,
+        }
     }
 
     fn has_placed(&self, op: usize) -> bool {

@@ -44,6 +44,10 @@ impl<M: Model> Model for Joined<'_, M> {
         self.0.is_pure(action)
     }
 
+    fn is_promising(&self, state: &Self::State) -> bool {
+        state.iter().all(|(_, part)| self.0.is_promising(part))
+    }
+
     fn state_bytes(&self, state: &Self::State) -> usize {
         // Which part the last step changed is not known; the largest bounds it.
         let largest = state.iter().map(|(_, part)| self.0.state_bytes(part)).max();

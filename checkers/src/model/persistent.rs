@@ -85,6 +85,24 @@ impl<T: Copy + Eq + Hash> Chain<T> {
         self.0.as_ref().map_or(0, |node| size_of::<Node<T>>() + 32 + node.piece.len() * size_of::<T>())
     }
 
+    /// A hash of the content: equal for equal sequences, however they were made.
+    pub fn fingerprint(&self) -> u64 {
+        self.hash()
+    }
+
+    /// The fingerprints of all beginnings of this sequence but the empty one, shortest first.
+    pub fn beginnings(&self) -> Vec<u64> {
+        let mut hash = 0;
+        let elements = self.to_vec();
+        elements
+            .iter()
+            .map(|element| {
+                hash = append_hash(hash, element);
+                hash
+            })
+            .collect()
+    }
+
     fn hash(&self) -> u64 {
         self.0.as_ref().map_or(0, |node| node.hash)
     }
