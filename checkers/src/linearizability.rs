@@ -108,7 +108,7 @@ pub(crate) fn split<M: Model>(history: &History, model: &M) -> Result<Vec<PartRe
 /// In the first round, a part may use this much work and one such share of the memory; what is not
 /// decided by then is taken up alone, with all of both. Fixed numbers, so that the outcome does not
 /// depend on the number of threads.
-const FIRST_ROUND_WORK: u64 = 1 << 21;
+const FIRST_ROUND_WORK: u64 = 1 << 24;
 const FIRST_ROUND_SHARES: usize = 16;
 
 struct Run<'c, M: Model> {

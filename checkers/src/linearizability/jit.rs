@@ -39,7 +39,7 @@ use crate::verdict::Reason;
 use hashbrown::HashTable;
 
 /// Beam widths, narrowest first; the last run is not limited.
-const WIDTHS: [usize; 3] = [256, 4_096, usize::MAX];
+const WIDTHS: [usize; 4] = [16, 256, 4_096, usize::MAX];
 /// A beam run gives up on one return after exploring this many configurations per unit of width.
 const EXPLORE_PER_WIDTH: usize = 32;
 /// Configurations explored to tell which states an operation could have found.
@@ -548,7 +548,8 @@ impl<'p, const W: usize> Jit<'p, W> {
                 }
             }
         }
-        self.work += at as u64;
+        let choices = self.open_writes.len() + self.crashed.len() + self.free.len();
+        self.work += (at * (1 + choices)) as u64;
         front.take_into(&mut self.configs);
         if sabotaged!(self, DominanceByAny) {
             self.configs.truncate(1);

@@ -85,10 +85,8 @@ fn decide_general<'p>(
 ) -> Decided {
     let share = budget.with_memory(budget.memory_bytes / 2);
     let mut engines: Vec<Box<dyn Engine + '_>> = vec![];
-    if let Some(jit) = jit_of_width(problem, machine, &share) {
-        engines.push(jit);
-    }
-    engines.push(Box::new(Wgl::new(problem, &problem.ops, machine(), share)));
+    engines.push(Box::new(Wgl::new(problem, &problem.ops, machine(), share.clone())));
+    engines.extend(jit_of_width(problem, machine, &share));
     run(engines, problem, threads, work_max, watch)
 }
 

@@ -31,6 +31,9 @@ pub(crate) trait Engine: Send {
     fn heap_bytes(&self) -> usize;
 }
 
+/// Work that the first engine may do before the others begin. If it decides within that, it wins:
+/// many problems are decided by the time that a second engine would have been set up.
+const HEAD_START: u64 = 1 << 9;
 /// Work between two looks at the other engines: as much again as was done before, within bounds. So
 /// on one thread an engine that needs little work waits for little.
 const SLICE: std::ops::RangeInclusive<u64> = 256..=(1 << 16);
@@ -59,6 +62,14 @@ pub(crate) fn race(
         watch(engine.as_ref());
         true
     };
+    if let Some(engine) = engines.first_mut() {
+        let finding = engine.run(HEAD_START.min(work_max));
+        watch(engine.as_ref());
+        if matches!(finding, Some(Finding::Valid(_) | Finding::Invalid)) {
+            return finding;
+        }
+        findings[0] = finding;
+    }
     if threads > 1 && engines.len() > 1 {
         // The first slice stays on this thread: most problems are decided within it.
         if !run_first_slices(engines, &mut findings, &run_slice) {

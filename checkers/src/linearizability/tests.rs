@@ -194,7 +194,7 @@ fn decide(which: Which, history: &[Read<Act>], sabotage: Option<Sabotage>) -> Fi
         Which::Jit => vec![Box::new(jit())],
         Which::JitExact => vec![Box::new(jit().exact())],
         Which::Wgl => vec![Box::new(wgl())],
-        Which::Race | Which::Race2 => vec![Box::new(jit()), Box::new(wgl())],
+        Which::Race | Which::Race2 => vec![Box::new(wgl()), Box::new(jit())],
     };
     let threads = if which == Which::Race2 { 2 } else { 1 };
     let finding = race(&mut engines, threads, u64::MAX, &|_| {}).expect("no work limit");

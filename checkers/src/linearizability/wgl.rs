@@ -120,6 +120,7 @@ impl<'p> Wgl<'p> {
     fn enter(&mut self, mut high: u32) {
         high = self.place_pure(high);
         self.placed_most = self.placed_most.max(self.placed_count);
+        self.work += 1;
         let first_candidate = self.candidates.len();
         let frame =
             Frame { trail: self.trail.len(), state: self.state, used: self.used, high, first_candidate };
@@ -144,6 +145,7 @@ impl<'p> Wgl<'p> {
                 }
             }
             at = self.events.next(at);
+            self.work += 1;
         }
         let until = self.ops[self.events.returning(at) as usize].res;
         for (i, kind) in (0u32..).zip(&self.crashed) {

@@ -26,9 +26,9 @@ const START_STATES_MAX: usize = 256;
 /// How many times the work of the whole history, but at least this much, one weakened history may
 /// take before it counts as "not shown impossible" (where operations may happen any number of times,
 /// there may be no end of states).
-const TEST_WORK: (u64, u64) = (4, 1 << 10);
+const TEST_WORK: (u64, u64) = (4, 1 << 12);
 /// The same for all weakened histories together, after which the core is left as it is.
-const WORK: (u64, u64) = (256, 1 << 17);
+const WORK: (u64, u64) = (256, 1 << 19);
 /// Work to find out how much a sequential search of the whole history takes.
 const TEST_WORK_SEQUENTIAL: u64 = 1 << 16;
 /// The share of the remaining time after which it is.
@@ -256,7 +256,7 @@ impl Search<'_> {
             ($words:literal) => {{
                 let mut jit = Jit::<$words>::new(problem, ops, (self.machine)(), budget.clone())
                     .exact()
-                    .without_order(work_max);
+                    .without_order(work_max / 4);
                 if !weakened.before.is_empty() {
                     jit = jit.starting_after(&weakened.before, START_STATES_MAX)?;
                 }
@@ -286,7 +286,7 @@ impl Search<'_> {
                 let mut jit = Some(
                     Jit::<$words>::new(problem, &ops, (self.machine)(), budget.clone())
                         .exact()
-                        .without_order(TEST_WORK.1),
+                        .without_order(TEST_WORK.1 / 4),
                 );
                 if !weakened.before.is_empty() {
                     jit = jit.and_then(|jit| jit.starting_after(&weakened.before, START_STATES_MAX));
