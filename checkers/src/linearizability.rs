@@ -38,7 +38,7 @@ use crate::value::{FastBuild, Value};
 use crate::verdict::{Certificate, Part, Reason, Unknown, Verdict};
 use budget::Budget;
 use hashbrown::HashMap;
-use portfolio::{Decided, Effort};
+use portfolio::{Decided, Effort, Terms};
 use problem::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -194,16 +194,8 @@ impl<M: Model> Run<'_, M> {
                 progress.memory_bytes.store(engine.heap_bytes() as u64, Ordering::Relaxed);
             }
         };
-        let decided = portfolio::decide(
-            self.history,
-            self.model,
-            &part.reads,
-            self.consistency,
-            budget,
-            threads,
-            work_max,
-            &watch,
-        );
+        let terms = Terms { consistency: self.consistency, budget, threads, work_max, watch: &watch };
+        let decided = portfolio::decide(self.history, self.model, &part.reads, &terms);
         if matches!(decided, Decided::Valid(_)) {
             let done = self.done.fetch_add(part.reads.len(), Ordering::Relaxed) + part.reads.len();
             if let Some(progress) = progress {

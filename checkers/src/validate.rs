@@ -75,11 +75,10 @@ struct Fact<A> {
 }
 
 /// The operations that must or may take effect, by part.
-fn facts<M: Model>(
-    history: &History,
-    model: &M,
-) -> Result<BTreeMap<Option<Value>, Vec<Fact<M::Action>>>, String> {
-    let mut parts: BTreeMap<Option<Value>, Vec<Fact<M::Action>>> = BTreeMap::new();
+type Facts<A> = BTreeMap<Option<Value>, Vec<Fact<A>>>;
+
+fn facts<M: Model>(history: &History, model: &M) -> Result<Facts<M::Action>, String> {
+    let mut parts: Facts<M::Action> = BTreeMap::new();
     for op in history.operations() {
         if op.outcome == Outcome::Fail {
             continue;

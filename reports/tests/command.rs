@@ -427,11 +427,22 @@ impl Files {
         path
     }
 
-    /// A history that no engine decides in an instant: very many clients on one small register.
+    /// A history that no engine decides in an instant: very many clients on one small register, and no order to find.
     fn hard(&self, name: &str) -> String {
         let path = self.path(name);
-        let run =
-            shakedown(&["generate", "--model", "cas-register", "-n", "20000", "-c", "200", "-o", &path]);
+        let run = shakedown(&[
+            "generate",
+            "--model",
+            "cas-register",
+            "-n",
+            "5000",
+            "-c",
+            "200",
+            "--violation",
+            "stale-read",
+            "-o",
+            &path,
+        ]);
         assert_eq!(code(&run), 0, "{}", stderr(&run));
         path
     }

@@ -1,5 +1,6 @@
 //! Sentences for people: what cannot be, and why.
 
+use super::distinct::{Why, Zone};
 use crate::history::{History, OpId, Operation};
 use crate::verdict::Witness;
 use std::fmt::Write as _;
@@ -27,6 +28,112 @@ pub(crate) fn general(history: &History, witness: &Witness) -> Vec<String> {
         _ => format!("That follows from {others} other operations, whatever the rest did."),
     });
     sentences
+}
+
+/// The explanation of what a near-linear engine found, and the operation that cannot be placed.
+/// `rows` gives the row of each operation that `why` numbers.
+pub(crate) fn distinct(history: &History, why: &Why, rows: &dyn Fn(u32) -> OpId) -> (OpId, Vec<String>) {
+    let say = |at: u32| describe(history, &history.operation(rows(at)));
+    let list = |puts: &[u32]| {
+        let more = puts.len().saturating_sub(STATES_SHOWN);
+        let shown: Vec<String> = puts.iter().take(STATES_SHOWN).map(|&put| say(put)).collect();
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        shown.join("; ") + &more
+    };
+    let (failed, reasons) = match why {
+        Why::NeverPut { seen_by } => (*seen_by, vec!["Nothing ever brought its value in.".to_owned()]),
+        Why::SeenBeforePut { seen_by, put } => (
+            *seen_by,
+            vec![format!(
+                "It returned before the only operation that brought its value in was invoked: {}.",
+                say(*put)
+            )],
+        ),
+        Why::TakenTwice { put, first, second } => (
+            *second,
+            vec![
+                format!("Its value was brought in once: {}.", say(*put)),
+                format!("And it was taken already: {}.", say(*first)),
+            ],
+        ),
+        Why::NothingWhilePresent { nothing, puts } => (
+            *nothing,
+            vec![format!(
+                "At every moment while it ran, something was there, brought in by: {}.",
+                list(puts)
+            )],
+        ),
+        Why::Overtaken { first_put, first_take, second_put, second_take } => {
+            let first = format!("Its value came second: {}; then {}.", say(*first_put), say(*second_put));
+            let taken = match first_take {
+                Some(take) => format!("But the first one was taken only later: {}.", say(*take)),
+                None => "But nobody ever took the first one.".to_owned(),
+            };
+            (*second_take, vec![first, taken])
+        }
+        Why::LargerPresent { put, take, larger } => (
+            *take,
+            vec![
+                format!("Its value was brought in by: {}.", say(*put)),
+                format!("Whenever it could have been taken, a larger one was there: {}.", list(larger)),
+            ],
+        ),
+        Why::NoneOutermost { puts } => (
+            *puts.last().expect("at least two values overlap"),
+            vec![format!(
+                "The values of these overlap, and none can be pushed before and popped after all others: {}.",
+                list(puts)
+            )],
+        ),
+        Why::NoChain { first, second } => (
+            *second,
+            vec![format!(
+                "It saw a member that {} did not see, and missed one that that one saw.",
+                say(*first)
+            )],
+        ),
+        Why::Vanished { seen_by, missed_by } => (
+            *missed_by,
+            vec![format!("It misses a member that was seen before it was invoked: {}.", say(*seen_by))],
+        ),
+        Why::Missed { put, later_put: None, missed_by } => {
+            (*missed_by, vec![format!("It misses what was added before it was invoked: {}.", say(*put))])
+        }
+        Why::Missed { put, later_put: Some(later), missed_by } => (
+            *missed_by,
+            vec![
+                format!("It misses what was added first: {}.", say(*put)),
+                format!("But it saw what was added after that: {}.", say(*later)),
+            ],
+        ),
+        Why::Interleaved(zones) => interleaved(history, zones, rows),
+    };
+    let first = format!("{} cannot be placed.", capitalized(&say(failed)));
+    (rows(failed), std::iter::once(first).chain(reasons).collect())
+}
+
+/// Two values of a register, of which one was held, then the other, then the first again.
+fn interleaved(history: &History, zones: &[Zone; 2], rows: &dyn Fn(u32) -> OpId) -> (u32, Vec<String>) {
+    let say = |at: u32| describe(history, &history.operation(rows(at)));
+    // The initial value was held before anything completed.
+    let held_from = |zone: &Zone| zone.first.map(|at| history.operation(rows(at)).complete_position);
+    let (outer, inner) = match held_from(&zones[0]) < held_from(&zones[1]) {
+        true => (&zones[0], &zones[1]),
+        false => (&zones[1], &zones[0]),
+    };
+    let value = |zone: &Zone| history.values().show(zone.value);
+    let before = match outer.first {
+        Some(first) => format!("It held {} already when this completed: {}.", value(outer), say(first)),
+        None => format!("It held {} from the beginning.", value(outer)),
+    };
+    let between = match inner.first {
+        Some(first) if first != inner.last => {
+            format!("After that it held {}: {}; {}.", value(inner), say(first), say(inner.last))
+        }
+        _ => format!("After that it held {}: {}.", value(inner), say(inner.last)),
+    };
+    let after = format!("No operation can have brought {} back: each value was written once.", value(outer));
+    (outer.last, vec![before, between, after])
 }
 
 /// An operation in words: `read by process 3 → 7 (lines 10 to 12)`.
@@ -57,11 +164,6 @@ pub(crate) fn describe(history: &History, op: &Operation<'_>) -> String {
     }
     .expect("writing to a String cannot fail");
     text
-}
-
-/// [`describe`] by row.
-pub(crate) fn describe_id(history: &History, id: OpId) -> String {
-    describe(history, &history.operation(id))
 }
 
 pub(crate) fn capitalized(text: &str) -> String {

@@ -47,57 +47,50 @@ pub(crate) struct Effort {
     pub(crate) memory_bytes: usize,
 }
 
+/// What to decide, and with what means.
+pub(crate) struct Terms<'t> {
+    pub(crate) consistency: Consistency,
+    pub(crate) budget: &'t Budget,
+    pub(crate) threads: usize,
+    pub(crate) work_max: u64,
+    /// Called between slices of work, for progress.
+    pub(crate) watch: &'t (dyn Fn(&dyn Engine) + Sync),
+}
+
 /// Decides a part.
 pub(crate) fn decide<M: Model>(
     history: &History,
     model: &M,
     reads: &[Read<M::Action>],
-    consistency: Consistency,
-    budget: &Budget,
-    threads: usize,
-    work_max: u64,
-    watch: &(dyn Fn(&dyn Engine) + Sync),
+    terms: &Terms<'_>,
 ) -> Decided {
-    if consistency == Consistency::Sequential {
+    if terms.consistency == Consistency::Sequential {
         let (problem, actions) = Problem::new(model, reads);
         let lines = Lines::of(history);
         let process_of = |op: &Op| lines.process_of(op.id);
         let machine = Machine::new(model, &actions, history.values());
-        let engine = Sequential::new(&problem, &problem.ops, &process_of, machine, budget.clone());
-        return run(vec![Box::new(engine)], &problem, 1, work_max, watch);
+        let engine = Sequential::new(&problem, &problem.ops, &process_of, machine, terms.budget.clone());
+        return run(vec![Box::new(engine)], &problem, terms);
     }
     if let Some(decided) = decide_distinct(history, model, reads) {
         return decided;
     }
     let (problem, actions) = Problem::new(model, reads);
     let machine = || Machine::new(model, &actions, history.values());
-    decide_general(&problem, &machine, budget, threads, work_max, watch)
+    decide_general(&problem, &machine, terms)
 }
 
 /// Races the general engines.
-fn decide_general<'p>(
-    problem: &'p Problem,
-    machine: &dyn Fn() -> Machine<'p>,
-    budget: &Budget,
-    threads: usize,
-    work_max: u64,
-    watch: &(dyn Fn(&dyn Engine) + Sync),
-) -> Decided {
-    let share = budget.with_memory(budget.memory_bytes / 2);
+fn decide_general<'p>(problem: &'p Problem, machine: &dyn Fn() -> Machine<'p>, terms: &Terms<'_>) -> Decided {
+    let share = terms.budget.with_memory(terms.budget.memory_bytes / 2);
     let mut engines: Vec<Box<dyn Engine + '_>> = vec![];
     engines.push(Box::new(Wgl::new(problem, &problem.ops, machine(), share.clone())));
     engines.extend(jit_of_width(problem, machine, &share));
-    run(engines, problem, threads, work_max, watch)
+    run(engines, problem, terms)
 }
 
-fn run(
-    mut engines: Vec<Box<dyn Engine + '_>>,
-    problem: &Problem,
-    threads: usize,
-    work_max: u64,
-    watch: &(dyn Fn(&dyn Engine) + Sync),
-) -> Decided {
-    match race(&mut engines, threads, work_max, watch) {
+fn run(mut engines: Vec<Box<dyn Engine + '_>>, problem: &Problem, terms: &Terms<'_>) -> Decided {
+    match race(&mut engines, terms.threads, terms.work_max, terms.watch) {
         Some(Finding::Valid(order)) => {
             Decided::Valid(order.into_iter().map(|i| problem.ops[i as usize].id).collect())
         }

@@ -71,14 +71,11 @@ pub(crate) fn race(
         findings[0] = finding;
     }
     if threads > 1 && engines.len() > 1 {
-        // The first slice stays on this thread: most problems are decided within it.
-        if !run_first_slices(engines, &mut findings, &run_slice) {
-            std::thread::scope(|scope| {
-                for (engine, finding) in engines.iter_mut().zip(&mut findings) {
-                    scope.spawn(|| while run_slice(engine, finding) {});
-                }
-            });
-        }
+        std::thread::scope(|scope| {
+            for (engine, finding) in engines.iter_mut().zip(&mut findings) {
+                scope.spawn(|| while run_slice(engine, finding) {});
+            }
+        });
     } else {
         loop {
             let mut any = false;
@@ -97,16 +94,4 @@ pub(crate) fn race(
         Some(winner) => findings[winner].take(),
         None => findings.into_iter().flatten().next(),
     }
-}
-
-/// One slice of each engine in turn; true if one of them decided and no other can beat it.
-fn run_first_slices<'e>(
-    engines: &mut [Box<dyn Engine + 'e>],
-    findings: &mut [Option<Finding>],
-    run_slice: &dyn Fn(&mut Box<dyn Engine + 'e>, &mut Option<Finding>) -> bool,
-) -> bool {
-    for (engine, finding) in engines.iter_mut().zip(findings.iter_mut()) {
-        run_slice(engine, finding);
-    }
-    findings.iter().any(|finding| matches!(finding, Some(Finding::Valid(_) | Finding::Invalid)))
 }

@@ -76,17 +76,21 @@ pub(crate) fn find<M: Model>(
 
 /// The witness of a part that a near-linear engine has found impossible.
 pub(crate) fn of_distinct<A>(history: &History, part: &PartReads<A>, near: &Near) -> Witness {
-    let mut witness = Witness {
+    let (failed, sentences) = explain::distinct(history, &near.why, &|at| part.reads[at as usize].id);
+    let failed = if near.core.contains(&failed) {
+        failed
+    } else {
+        *near.core.last().expect("an impossible history has an operation")
+    };
+    Witness {
         key: part.key,
         core: near.core.clone(),
-        failed: *near.core.last().expect("an impossible history has an operation"),
+        failed,
         values: Some(near.values.clone()),
         states_seen: vec![],
         minimal: near.minimal,
-        sentences: vec![],
-    };
-    witness.sentences = explain::general(history, &witness);
-    witness
+        sentences,
+    }
 }
 
 struct Search<'s> {
