@@ -1,0 +1,209 @@
+//! Whole checks, as users call them, against exhaustive search on random small histories: the
+//! verdict must be right, and the proof that comes with it must pass the independent validator.
+//!
+//! Results are drawn at random from a few values, so about as many histories are possible as not;
+//! some operations crash, and intervals overlap at random. The oracle knows only [`Model::step`].
+
+use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Outcome, Process};
+use shakedown_checkers::linearizability::check;
+use shakedown_checkers::model::Model;
+use shakedown_checkers::model::kv::Kv;
+use shakedown_checkers::model::mutex::Mutex;
+use shakedown_checkers::model::queue::{FifoQueue, UnorderedQueue};
+use shakedown_checkers::model::register::Register;
+use shakedown_checkers::model::stack::Stack;
+use shakedown_checkers::options::{Consistency, Options};
+use shakedown_checkers::validate::validate;
+use shakedown_checkers::value::Value;
+use shakedown_checkers::verdict::Verdict;
+use std::collections::{BTreeMap, HashSet};
+
+/// SplitMix64.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (x ^ (x >> 31)) % n
+    }
+}
+
+/// What an operation is called, what it takes and what it may return.
+struct Shape {
+    f: &'static str,
+    input: fn(&mut Chance, &mut HistoryBuilder) -> Value,
+    output: fn(&mut Chance, Value) -> Value,
+}
+
+fn small(chance: &mut Chance) -> Value {
+    Value::small_int(chance.below(3) as i64).expect("small")
+}
+
+const READ: Shape = Shape { f: "read", input: |_, _| Value::NIL, output: |c, _| small(c) };
+const WRITE: Shape = Shape { f: "write", input: |c, _| small(c), output: |_, v| v };
+const CAS: Shape = Shape {
+    f: "cas",
+    input: |c, b| {
+        let pair = [small(c), small(c)];
+        b.values().list(&pair)
+    },
+    output: |c, v| if c.below(2) == 0 { Value::FALSE } else { v },
+};
+const ACQUIRE: Shape = Shape { f: "acquire", input: |_, _| Value::NIL, output: |_, v| v };
+const RELEASE: Shape = Shape { f: "release", input: |_, _| Value::NIL, output: |_, v| v };
+const ENQUEUE: Shape = Shape { f: "enqueue", input: |c, _| small(c), output: |_, v| v };
+const DEQUEUE: Shape = Shape { f: "dequeue", input: |_, _| Value::NIL, output: seen_or_nothing };
+const PUSH: Shape = Shape { f: "push", input: |c, _| small(c), output: |_, v| v };
+const POP: Shape = Shape { f: "pop", input: |_, _| Value::NIL, output: seen_or_nothing };
+
+fn seen_or_nothing(chance: &mut Chance, _: Value) -> Value {
+    if chance.below(5) == 0 { Value::NIL } else { small(chance) }
+}
+
+/// The same operations, each on one of two keys.
+fn history(shapes: &[Shape], keys: u64, seed: u64) -> History {
+    let chance = &mut Chance(seed);
+    let mut builder = HistoryBuilder::new();
+    let (operations, clients) = (1 + chance.below(7), 1 + chance.below(3) as usize);
+    let mut open: Vec<Option<(usize, Option<Value>, Value)>> = vec![None; clients];
+    let mut process: Vec<i64> = (0..clients as i64).collect();
+    let mut invoked = 0;
+    while invoked < operations || open.iter().any(Option::is_some) {
+        let client = chance.below(clients as u64) as usize;
+        let event = |kind, f, key, value, process| Event {
+            process: Process::Client(process),
+            kind,
+            f,
+            key,
+            value,
+            error: Value::NIL,
+            time_ns: -1,
+            line: 0,
+        };
+        match open[client].take() {
+            None if invoked < operations => {
+                let shape = chance.below(shapes.len() as u64) as usize;
+                let input = (shapes[shape].input)(chance, &mut builder);
+                let key = (keys > 1).then(|| Value::small_int(chance.below(keys) as i64).expect("small"));
+                let f = builder.function(shapes[shape].f).unwrap();
+                builder.push(event(EventKind::Invoke, f, key, input, process[client])).unwrap();
+                open[client] = Some((shape, key, input));
+                invoked += 1;
+            }
+            None => {}
+            Some((shape, key, input)) => {
+                let f = builder.function(shapes[shape].f).unwrap();
+                let output = (shapes[shape].output)(chance, input);
+                let kind = [EventKind::Ok, EventKind::Ok, EventKind::Ok, EventKind::Ok, EventKind::Info]
+                    [chance.below(5) as usize];
+                let output = if kind == EventKind::Ok { output } else { input };
+                builder.push(event(kind, f, key, output, process[client])).unwrap();
+                if kind == EventKind::Info {
+                    process[client] += clients as i64;
+                }
+            }
+        }
+    }
+    builder.finish()
+}
+
+/// Whether there is an order, by trying all.
+fn oracle<M: Model>(history: &History, model: &M, consistency: Consistency) -> bool {
+    type States<M> = BTreeMap<Option<Value>, <M as Model>::State>;
+    let ops: Vec<_> = history
+        .operations()
+        .filter(|op| op.outcome != Outcome::Fail)
+        .filter_map(|op| {
+            let action = model.action(&op, history.values()).unwrap()?;
+            Some((op, model.part(&op, history.values()), action))
+        })
+        .collect();
+    let precedes = |a: usize, b: usize| match consistency {
+        Consistency::Sequential => ops[a].0.process == ops[b].0.process && a < b,
+        _ => ops[a].0.returned() < ops[b].0.invoke_position,
+    };
+    let must: u32 = (0..ops.len()).filter(|&i| ops[i].0.outcome == Outcome::Ok).map(|i| 1 << i).sum();
+    let mut seen: HashSet<(u32, Vec<(Option<Value>, M::State)>)> = HashSet::new();
+    let mut stack: Vec<(u32, States<M>)> = vec![(0, BTreeMap::new())];
+    while let Some((done, states)) = stack.pop() {
+        if done & must == must {
+            return true;
+        }
+        for i in (0..ops.len()).filter(|&i| done >> i & 1 == 0) {
+            // Placing `i` leaves out for good whatever should have come before it.
+            if (0..ops.len()).any(|j| done >> j & 1 == 0 && must >> j & 1 == 1 && precedes(j, i)) {
+                continue;
+            }
+            if (0..ops.len()).any(|j| done >> j & 1 == 1 && precedes(i, j)) {
+                continue;
+            }
+            let before = states.get(&ops[i].1).cloned().unwrap_or_else(|| model.initial());
+            let Some(after) = model.step(&before, &ops[i].2) else { continue };
+            let mut next = states.clone();
+            next.insert(ops[i].1, after);
+            let flat: Vec<_> = next.clone().into_iter().collect();
+            if seen.insert((done | 1 << i, flat)) {
+                stack.push((done | 1 << i, next));
+            }
+        }
+    }
+    false
+}
+
+fn compare<M: Model>(name: &str, shapes: &[Shape], keys: u64, seeds: u64, model: impl Fn(&History) -> M) {
+    let mut counts = BTreeMap::new();
+    for seed in 0..seeds {
+        let history = history(shapes, keys, seed);
+        let model = model(&history);
+        for consistency in [Consistency::Linearizable, Consistency::Sequential] {
+            let options = Options { consistency, threads: 1, ..Options::default() };
+            let verdict = check(&history, &model, &options).unwrap();
+            let expected = oracle(&history, &model, consistency);
+            let context = || {
+                let operations: Vec<_> = history.operations().collect();
+                format!("{name}, {consistency:?}, seed {seed}: {verdict:#?}\n{operations:#?}")
+            };
+            match &verdict {
+                Verdict::Valid(_) => assert!(expected, "{}", context()),
+                Verdict::Invalid(_) => assert!(!expected, "{}", context()),
+                Verdict::Unknown(_) => panic!("{}", context()),
+            }
+            if let Err(refusal) = validate(&history, &model, consistency, &verdict) {
+                panic!("{refusal}: {}", context());
+            }
+            *counts.entry((format!("{consistency:?}"), expected)).or_insert(0) += 1;
+        }
+    }
+    assert!(counts.len() == 4 && counts.values().all(|&count| count > seeds / 20), "{name}: {counts:?}");
+}
+
+#[test]
+fn registers() {
+    compare("register", &[READ, READ, WRITE], 1, 2_000, |h| Register::for_history(Value::NIL, h));
+    compare("cas-register", &[READ, WRITE, CAS, CAS], 1, 2_000, |h| {
+        Register::with_cas_for_history(Value::NIL, h)
+    });
+}
+
+#[test]
+fn two_keys() {
+    compare("cas-register of two keys", &[READ, WRITE, CAS], 2, 2_000, |h| {
+        Register::with_cas_for_history(Value::NIL, h)
+    });
+    compare("kv", &[READ, WRITE, CAS], 2, 2_000, |h| Kv::for_history(Value::NIL, h));
+}
+
+#[test]
+fn locks() {
+    compare("mutex", &[ACQUIRE, RELEASE], 1, 2_000, |_| Mutex);
+}
+
+#[test]
+fn containers() {
+    compare("fifo-queue", &[ENQUEUE, ENQUEUE, DEQUEUE], 1, 500, |_| FifoQueue);
+    compare("unordered-queue", &[ENQUEUE, ENQUEUE, DEQUEUE], 1, 500, |_| UnorderedQueue);
+    compare("stack", &[PUSH, PUSH, POP], 1, 500, |_| Stack);
+}
