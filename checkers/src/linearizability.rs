@@ -190,7 +190,7 @@ impl<M: Model> Run<'_, M> {
             if let Some(progress) = progress {
                 let done = self.done.load(Ordering::Relaxed) + engine.placed();
                 progress.placed.fetch_max(done as u64, Ordering::Relaxed);
-                progress.configurations.fetch_max(engine.work(), Ordering::Relaxed);
+                progress.configurations.fetch_max(engine.configurations(), Ordering::Relaxed);
                 progress.memory_bytes.store(engine.heap_bytes() as u64, Ordering::Relaxed);
             }
         };

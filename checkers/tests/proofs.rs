@@ -113,6 +113,7 @@ fn history(shapes: &[Shape], keys: u64, seed: u64) -> History {
 /// Whether there is an order, by trying all.
 fn oracle<M: Model>(history: &History, model: &M, consistency: Consistency) -> bool {
     type States<M> = BTreeMap<Option<Value>, <M as Model>::State>;
+    type Flat<M> = Vec<(Option<Value>, <M as Model>::State)>;
     let ops: Vec<_> = history
         .operations()
         .filter(|op| op.outcome != Outcome::Fail)
@@ -126,7 +127,7 @@ fn oracle<M: Model>(history: &History, model: &M, consistency: Consistency) -> b
         _ => ops[a].0.returned() < ops[b].0.invoke_position,
     };
     let must: u32 = (0..ops.len()).filter(|&i| ops[i].0.outcome == Outcome::Ok).map(|i| 1 << i).sum();
-    let mut seen: HashSet<(u32, Vec<(Option<Value>, M::State)>)> = HashSet::new();
+    let mut seen: HashSet<(u32, Flat<M>)> = HashSet::new();
     let mut stack: Vec<(u32, States<M>)> = vec![(0, BTreeMap::new())];
     while let Some((done, states)) = stack.pop() {
         if done & must == must {
@@ -144,7 +145,7 @@ fn oracle<M: Model>(history: &History, model: &M, consistency: Consistency) -> b
             let Some(after) = model.step(&before, &ops[i].2) else { continue };
             let mut next = states.clone();
             next.insert(ops[i].1, after);
-            let flat: Vec<_> = next.clone().into_iter().collect();
+            let flat: Flat<M> = next.clone().into_iter().collect();
             if seen.insert((done | 1 << i, flat)) {
                 stack.push((done | 1 << i, next));
             }

@@ -27,57 +27,33 @@
 //! finds a linearization of most valid histories fast, and widens the beam whenever the set runs
 //! empty after something was left out. Only a run that left nothing out says Invalid.
 
+mod front;
+#[cfg(test)]
+mod sabotage;
+
+#[cfg(test)]
+pub(crate) use sabotage::Sabotage;
+
 use super::bits::Bits;
 use super::budget::Budget;
 use super::machine::{ActionId, Machine, StateId};
-use super::multiset::{MultisetId, Multisets};
-use super::path::{Path, StepId};
+use super::multiset::Multisets;
+use super::path::Path;
 use super::problem::{Demand, Moment, Op, Problem, moments};
 use super::race::{Engine, Finding};
-use crate::value::fast_hash;
 use crate::verdict::Reason;
-use hashbrown::HashTable;
+use front::{Config, Explored, Front, Goal};
 
 /// Beam widths, narrowest first; the last run is not limited.
 const WIDTHS: [usize; 4] = [16, 256, 4_096, usize::MAX];
 /// A beam run gives up on one return after exploring this many configurations per unit of width.
 const EXPLORE_PER_WIDTH: usize = 32;
+/// The operation that [`Goal::Nothing`] is about.
+const NOBODY: u32 = u32::MAX;
 /// Configurations explored to tell which states an operation could have found.
 const STATES_EXPLORED_MAX: usize = 1 << 12;
 /// Operations that can be open at once: two kinds, 64 slots a word.
 pub(crate) const SLOTS_MAX: usize = 64 * 32;
-
-/// One explanation of the history so far. `W` words of slots of each kind.
-#[derive(Clone, Copy, Debug)]
-struct Config<const W: usize> {
-    /// Open state-changing operations that have taken effect.
-    placed: Bits<W>,
-    /// Open writes that have not, but may count as placed before the latest write.
-    absorbable: Bits<W>,
-    /// Open pure operations that have taken effect.
-    seen: Bits<W>,
-    state: StateId,
-    /// Crashed operations that have taken effect.
-    used: MultisetId,
-    /// How it came about.
-    path: StepId,
-    /// The latest step of this return's exploration was a write that nobody saw (rule 3).
-    unseen_write: bool,
-}
-
-impl<const W: usize> Config<W> {
-    fn key(&self) -> (Bits<W>, StateId) {
-        (self.placed, self.state)
-    }
-
-    fn key_hash(&self) -> u64 {
-        fast_hash(&(self.placed.words(), self.state))
-    }
-
-    fn identity(&self) -> (Bits<W>, Bits<W>, Bits<W>, StateId, MultisetId, bool) {
-        (self.placed, self.absorbable, self.seen, self.state, self.used, self.unseen_write)
-    }
-}
 
 /// An open state-changing operation that will return.
 #[derive(Clone, Copy, Debug)]
@@ -134,41 +110,9 @@ pub(crate) struct Jit<'p, const W: usize> {
     explored: Explored<W>,
     front: Front<W>,
     work: u64,
+    configurations: u64,
     #[cfg(test)]
     sabotage: Option<Sabotage>,
-}
-
-/// Mistakes that the tests must notice.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sabotage {
-    /// Rule 1 for operations that do change the state: reads take effect whenever they please.
-    ReadsAlwaysFit,
-    /// Rule 2 without the condition that effects are equal.
-    OnlyFirstWrite,
-    /// Rule 3 for writes that were invoked after the write that is to absorb them.
-    AbsorbAlways,
-    /// Rule 3 without its other half: what may be absorbed is not tried on its own, either.
-    NeverTwoWrites,
-    /// Rule 4 for configurations that have nothing to do with each other.
-    DominanceByAny,
-    /// A crashed operation is never used.
-    CrashedNever,
-    /// The exploration ends with the first way to the goal.
-    FirstWayOnly,
-}
-
-#[cfg(test)]
-impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 7] = [
-        Sabotage::ReadsAlwaysFit,
-        Sabotage::OnlyFirstWrite,
-        Sabotage::AbsorbAlways,
-        Sabotage::NeverTwoWrites,
-        Sabotage::DominanceByAny,
-        Sabotage::CrashedNever,
-        Sabotage::FirstWayOnly,
-    ];
 }
 
 /// Whether the engine makes this mistake: never, outside tests.
@@ -237,6 +181,7 @@ impl<'p, const W: usize> Jit<'p, W> {
             explored: Explored::default(),
             front: Front::default(),
             work: 0,
+            configurations: 0,
             #[cfg(test)]
             sabotage: None,
         };
@@ -550,6 +495,7 @@ impl<'p, const W: usize> Jit<'p, W> {
         }
         let choices = self.open_writes.len() + self.crashed.len() + self.free.len();
         self.work += (at * (1 + choices)) as u64;
+        self.configurations += at as u64;
         front.take_into(&mut self.configs);
         if sabotaged!(self, DominanceByAny) {
             self.configs.truncate(1);
@@ -669,6 +615,10 @@ impl<const W: usize> Engine for Jit<'_, W> {
         self.work
     }
 
+    fn configurations(&self) -> u64 {
+        self.configurations
+    }
+
     fn placed(&self) -> usize {
         self.placed_deepest
     }
@@ -676,157 +626,4 @@ impl<const W: usize> Engine for Jit<'_, W> {
     fn heap_bytes(&self) -> usize {
         self.heap_bytes_with(&self.front, &self.explored)
     }
-}
-
-/// What the exploration of one return is looking for.
-#[derive(Clone, Copy, Debug)]
-enum Goal {
-    Pure(usize),
-    Write(usize),
-    /// The last chance for an operation that need not take effect.
-    Free,
-    /// To see where the open operations can lead.
-    Nothing,
-}
-
-/// The operation that [`Goal::Nothing`] is about.
-const NOBODY: u32 = u32::MAX;
-
-impl Goal {
-    fn is_reached_by<const W: usize>(self, config: &Config<W>) -> bool {
-        match self {
-            Goal::Pure(slot) => config.seen.has(slot),
-            Goal::Write(slot) => config.placed.has(slot),
-            Goal::Free | Goal::Nothing => false,
-        }
-    }
-}
-
-impl<const W: usize> Config<W> {
-    /// Forgets the goal's slot, which is about to be reused.
-    fn settle(&mut self, goal: Goal) {
-        match goal {
-            Goal::Pure(slot) => self.seen.clear(slot),
-            Goal::Write(slot) => {
-                self.placed.clear(slot);
-                self.absorbable.clear(slot);
-            }
-            Goal::Free | Goal::Nothing => {}
-        }
-        self.unseen_write = false;
-    }
-}
-
-/// The configurations that one return's exploration has met, in the order it met them.
-#[derive(Debug)]
-struct Explored<const W: usize> {
-    queue: Vec<Config<W>>,
-    index: HashTable<u32>,
-}
-
-impl<const W: usize> Default for Explored<W> {
-    fn default() -> Explored<W> {
-        Explored { queue: vec![], index: HashTable::new() }
-    }
-}
-
-impl<const W: usize> Explored<W> {
-    fn clear(&mut self) {
-        // A table that one return made huge must not slow down the clearing at every later one.
-        const KEEP: usize = 1 << 12;
-        self.queue.clear();
-        if self.index.capacity() > KEEP {
-            (self.queue, self.index) = (vec![], HashTable::new());
-        }
-        self.index.clear();
-    }
-
-    fn insert(&mut self, config: Config<W>) {
-        let hash = fast_hash(&config.identity());
-        let queue = &self.queue;
-        if self.index.find(hash, |&i| queue[i as usize].identity() == config.identity()).is_some() {
-            return;
-        }
-        let at = queue.len() as u32;
-        self.index.insert_unique(hash, at, |&i| fast_hash(&queue[i as usize].identity()));
-        self.queue.push(config);
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.queue.capacity() * size_of::<Config<W>>() + self.index.capacity() * 5
-    }
-}
-
-/// Configurations none of which dominates another (rule 4).
-#[derive(Debug)]
-struct Front<const W: usize> {
-    members: Vec<Config<W>>,
-    /// Next member with the same key, and whether this one is still in.
-    links: Vec<(u32, bool)>,
-    heads: HashTable<u32>,
-}
-
-const END: u32 = u32::MAX;
-
-impl<const W: usize> Default for Front<W> {
-    fn default() -> Front<W> {
-        Front { members: vec![], links: vec![], heads: HashTable::new() }
-    }
-}
-
-impl<const W: usize> Front<W> {
-    fn clear(&mut self) {
-        const KEEP: usize = 1 << 12;
-        if self.heads.capacity() > KEEP {
-            *self = Front::default();
-        }
-        self.members.clear();
-        self.links.clear();
-        self.heads.clear();
-    }
-
-    fn insert(&mut self, config: Config<W>, used: &Multisets) {
-        let hash = config.key_hash();
-        let key = config.key();
-        let at = self.members.len() as u32;
-        let Some(head) = self.heads.find_mut(hash, |&head| self.members[head as usize].key() == key) else {
-            self.members.push(config);
-            self.links.push((END, true));
-            let members = &self.members;
-            self.heads.insert_unique(hash, at, |&head| members[head as usize].key_hash());
-            return;
-        };
-        let mut member = *head;
-        while member != END {
-            let i = member as usize;
-            if self.links[i].1 {
-                if dominates(&self.members[i], &config, used) {
-                    return;
-                }
-                if dominates(&config, &self.members[i], used) {
-                    self.links[i].1 = false;
-                }
-            }
-            member = self.links[i].0;
-        }
-        self.links.push((*head, true));
-        self.members.push(config);
-        *head = at;
-    }
-
-    fn take_into(&mut self, out: &mut Vec<Config<W>>) {
-        out.clear();
-        out.extend(self.members.iter().zip(&self.links).filter(|(_, link)| link.1).map(|(c, _)| *c));
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.members.capacity() * size_of::<Config<W>>()
-            + self.links.capacity() * 8
-            + self.heads.capacity() * 5
-    }
-}
-
-/// True if whatever `b` can still explain, `a` can too. Their keys are equal.
-fn dominates<const W: usize>(a: &Config<W>, b: &Config<W>, used: &Multisets) -> bool {
-    a.seen.contains_all(&b.seen) && a.absorbable.contains_all(&b.absorbable) && used.is_subset(a.used, b.used)
 }

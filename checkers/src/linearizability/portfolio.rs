@@ -102,7 +102,7 @@ fn run(mut engines: Vec<Box<dyn Engine + '_>>, problem: &Problem, terms: &Terms<
             },
             placed: engines.iter().map(|engine| engine.placed()).max().unwrap_or(0),
             total: problem.ops.len(),
-            configurations: engines.iter().map(|engine| engine.work()).sum(),
+            configurations: engines.iter().map(|engine| engine.configurations()).sum(),
             memory_bytes: engines.iter().map(|engine| engine.heap_bytes()).sum(),
         }),
     }

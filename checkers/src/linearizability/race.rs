@@ -1,6 +1,6 @@
 //! Several engines on one problem, and which of them counts.
 //!
-//! The winner is the engine that needs the least *work* (configurations explored), not the one that
+//! The winner is the engine that needs the least *work* (choices tried), not the one that
 //! happens to finish first: an engine that finishes waits until each other one has done as much work
 //! as it did. So the verdict and its proof are the same on one thread and on many, on a busy machine
 //! and on an idle one.
@@ -23,8 +23,10 @@ pub(crate) enum Finding {
 pub(crate) trait Engine: Send {
     /// Goes on until `until_work` has been done (or a little more), or until it knows.
     fn run(&mut self, until_work: u64) -> Option<Finding>;
-    /// Work done so far.
+    /// Work done so far: choices tried, about.
     fn work(&self) -> u64;
+    /// Configurations met so far.
+    fn configurations(&self) -> u64;
     /// Operations that its deepest attempt has placed.
     fn placed(&self) -> usize;
     /// Bytes that it holds.

@@ -254,6 +254,10 @@ impl Engine for Sequential<'_> {
         self.work
     }
 
+    fn configurations(&self) -> u64 {
+        self.memory.index.len() as u64
+    }
+
     fn placed(&self) -> usize {
         self.placed_most
     }

@@ -301,6 +301,10 @@ impl Engine for Wgl<'_> {
         self.work
     }
 
+    fn configurations(&self) -> u64 {
+        self.memory.index.len() as u64
+    }
+
     fn placed(&self) -> usize {
         self.placed_most
     }
