@@ -23,7 +23,8 @@ pub(crate) fn general(history: &History, witness: &Witness) -> Vec<String> {
     }
     let others = witness.core.iter().filter(|&&id| id != witness.failed).count();
     sentences.push(match others {
-        0 => "It contradicts the model by itself, whatever else happened.".to_owned(),
+        0 => "No other operation, whether and whenever it took effect, can have led to another state."
+            .to_owned(),
         1 => "That follows from one other operation, whatever the rest did.".to_owned(),
         _ => format!("That follows from {others} other operations, whatever the rest did."),
     });

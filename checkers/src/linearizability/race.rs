@@ -38,7 +38,7 @@ pub(crate) trait Engine: Send {
 const HEAD_START: u64 = 1 << 9;
 /// Work between two looks at the other engines: as much again as was done before, within bounds. So
 /// on one thread an engine that needs little work waits for little.
-const SLICE: std::ops::RangeInclusive<u64> = 256..=(1 << 16);
+const SLICE: std::ops::RangeInclusive<u64> = 256..=(1 << 13);
 
 /// Runs the engines, on as many threads as `threads` allows, and returns the finding of the one that
 /// decided with the least work; if none decided, the first one's reason to give up, or `None` when

@@ -12,26 +12,19 @@
 //! it. `append` joins strings, or adds one element to a list; on nil it starts from nothing.
 
 use super::decode::{has_key_column, returned};
-use super::persistent::Chain;
+use super::persistent::{Chain, Glimpses};
 use super::{Family, Model, ModelError, Role};
 use crate::history::{History, Operation};
-use crate::value::{Datum, FastBuild, Value, Values};
-use hashbrown::HashSet;
+use crate::value::{Datum, Value, Values};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 /// A key-value store.
 #[derive(Clone, Debug)]
 pub struct Kv {
     initial: KvValue,
     key_column: bool,
-    /// Fingerprints of every beginning of every text and list that some operation returned; `None` if
-    /// they are too many to keep.
-    glimpses: Option<Arc<HashSet<u64, FastBuild>>>,
+    glimpses: Glimpses,
 }
-
-/// Beginnings kept as a hint, at most; past it the search does without.
-const GLIMPSES_MAX: usize = 1 << 22;
 
 /// What one key holds. Strings and lists share their beginnings with the states they grew from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,34 +87,21 @@ const FUNCTIONS: &str = "get, put, append, cas, delete";
 impl Kv {
     /// Every key starts as `initial`. `history` says where its keys are.
     pub fn for_history(initial: Value, history: &History) -> Kv {
-        let mut kv = Kv {
-            initial: known(initial, history.values()),
-            key_column: has_key_column(history),
-            glimpses: None,
-        };
-        kv.glimpses = kv.glimpses_of(history).map(Arc::new);
+        let (initial, key_column) = (known(initial, history.values()), has_key_column(history));
+        let mut kv = Kv { initial, key_column, glimpses: Glimpses::default() };
+        kv.glimpses = kv.glimpses_of(history);
         kv
     }
 
-    fn glimpses_of(&self, history: &History) -> Option<HashSet<u64, FastBuild>> {
+    fn glimpses_of(&self, history: &History) -> Glimpses {
         let values = history.values();
-        let mut handles: HashSet<Value, FastBuild> = HashSet::default();
-        let mut glimpses = HashSet::default();
-        for op in history.operations().filter(|op| matches!(op.f, "get" | "read")) {
-            let Ok(Some(seen)) = self.result(&op, values) else { continue };
-            if !handles.insert(seen) {
-                continue;
-            }
-            match content(seen, values) {
-                KvState::Text(text) => glimpses.extend(text.beginnings()),
-                KvState::List(list) => glimpses.extend(list.beginnings()),
-                KvState::Plain(_) => {}
-            }
-            if glimpses.len() > GLIMPSES_MAX {
-                return None;
-            }
-        }
-        Some(glimpses)
+        let gets = history.operations().filter(|op| matches!(op.f, "get" | "read"));
+        let seen = gets.filter_map(|op| self.result(&op, values).ok().flatten());
+        Glimpses::of(seen, |value| match content(value, values) {
+            KvState::Text(text) => text.beginnings(),
+            KvState::List(list) => list.beginnings(),
+            KvState::Plain(_) => vec![],
+        })
     }
 
     /// `put`, `append` and `cas`: the input without its key.
@@ -245,11 +225,10 @@ impl Model for Kv {
     }
 
     fn is_promising(&self, state: &KvState) -> bool {
-        let Some(glimpses) = &self.glimpses else { return true };
         match state {
             KvState::Plain(_) => true,
-            KvState::Text(text) => glimpses.contains(&text.fingerprint()),
-            KvState::List(list) => glimpses.contains(&list.fingerprint()),
+            KvState::Text(text) => self.glimpses.show(text),
+            KvState::List(list) => self.glimpses.show(list),
         }
     }
 

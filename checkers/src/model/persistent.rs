@@ -5,7 +5,8 @@
 //! O(log n) at most, hashing O(1). Equality is always decided by content; the hashes only let
 //! unequal states be told apart early.
 
-use crate::value::{Value, fast_hash};
+use crate::value::{FastBuild, Value, fast_hash};
+use hashbrown::HashSet;
 use rpds::{QueueSync, RedBlackTreeMapSync};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -85,11 +86,6 @@ impl<T: Copy + Eq + Hash> Chain<T> {
         self.0.as_ref().map_or(0, |node| size_of::<Node<T>>() + 32 + node.piece.len() * size_of::<T>())
     }
 
-    /// A hash of the content: equal for equal sequences, however they were made.
-    pub fn fingerprint(&self) -> u64 {
-        self.hash()
-    }
-
     /// The fingerprints of all beginnings of this sequence but the empty one, shortest first.
     pub fn beginnings(&self) -> Vec<u64> {
         let mut hash = 0;
@@ -116,6 +112,36 @@ impl<T: Copy + Eq + Hash> Chain<T> {
         }
         pieces.reverse();
         pieces
+    }
+}
+
+/// The beginnings of sequences that some operation of a history returned, by fingerprint: what a
+/// search should make for. Only a hint, so that fingerprints may collide.
+#[derive(Clone, Debug, Default)]
+pub struct Glimpses(Option<Arc<HashSet<u64, FastBuild>>>);
+
+impl Glimpses {
+    /// Beginnings kept, at most; past it there is no hint.
+    const COUNT_MAX: usize = 1 << 22;
+
+    /// From the values that operations returned; `beginnings` tells their fingerprints.
+    pub fn of(seen: impl Iterator<Item = Value>, beginnings: impl Fn(Value) -> Vec<u64>) -> Glimpses {
+        let mut handles: HashSet<Value, FastBuild> = HashSet::default();
+        let mut glimpses = HashSet::default();
+        for value in seen {
+            if handles.insert(value) {
+                glimpses.extend(beginnings(value));
+            }
+            if glimpses.len() > Self::COUNT_MAX {
+                return Glimpses(None);
+            }
+        }
+        Glimpses(Some(Arc::new(glimpses)))
+    }
+
+    /// False if no operation returned a sequence that begins like this one.
+    pub fn show<T: Copy + Eq + Hash>(&self, sequence: &Chain<T>) -> bool {
+        self.0.as_ref().is_none_or(|known| sequence.is_empty() || known.contains(&sequence.hash()))
     }
 }
 

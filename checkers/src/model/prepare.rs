@@ -158,7 +158,7 @@ pub fn prepare(
             let start = history.values().int_of(initial).expect("read_initial refuses what is no integer");
             AnyModel::LinearCounter(LinearCounter::new(start))
         }
-        ModelName::LinearLog => AnyModel::LinearLog(LinearLog),
+        ModelName::LinearLog => AnyModel::LinearLog(LinearLog::for_history(history)),
     };
     Ok(Prepared { name, initial, model })
 }

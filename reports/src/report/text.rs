@@ -167,9 +167,13 @@ fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: us
     out.push('\n');
     let number = count(witness.core.len() as u64, "operation");
     let heading = if witness.minimal {
-        format!("No order explains these {number} together; without any one of them there would be one:")
+        format!(
+            "These {number} cannot all have taken effect, whether or not the others did; each one counts:"
+        )
     } else {
-        format!("No order explains these {number} together (time ran out before they were as few as can be):")
+        format!(
+            "These {number} cannot all have taken effect, whether or not the others did (perhaps fewer would do):"
+        )
     };
     let heading = if witness.core.len() == 1 { "No order explains this operation:" } else { &heading };
     wrap_into(out, width, INDENT, INDENT, heading);
