@@ -171,7 +171,9 @@ impl FormatError {
             },
             FormatError::Limit { limit, .. } => Some(match limit {
                 LimitReached::RecordBytes(_) => "is this a history? Raise the limit if it is.".to_owned(),
-                LimitReached::Depth(_) => "raise the limit if the value is meant.".to_owned(),
+                LimitReached::Depth(_) => {
+                    "no value of a history is nested like that; is this one?".to_owned()
+                }
                 LimitReached::MemoryBytes(_) => "raise the memory limit, or cut the history.".to_owned(),
                 LimitReached::DistinctValues(_) => "cut the history.".to_owned(),
             }),

@@ -238,6 +238,10 @@ impl Draft {
             (Field::Index | Field::Time | Field::Process, Datum::Int(int)) => {
                 self.set_int(field, int, values).map_err(SetError::Expected)?;
             }
+            // A client whose number got mangled must not pass for a nemesis, whom nobody judges.
+            (Field::Process, Datum::Number(_)) => {
+                return Err(SetError::Expected("a whole number below 2^62, or a name such as nemesis"));
+            }
             (Field::Process, _) => self.process = Process::Other(value),
             (Field::Index | Field::Time, _) => return Err(SetError::Expected("an integer")),
             (Field::Type, Datum::Str(text) | Datum::Keyword(text) | Datum::Symbol(text)) => {

@@ -56,6 +56,11 @@ fn fields_of_the_wrong_kind() {
         ("{:type :ok :index 1.5}", "found `1.5`; expected an integer", 19),
         ("{:type :ok :f 7}", "found `7`; expected the name of a function", 15),
         (
+            "{:type :ok :process 99999999999999999999}",
+            "found `99999999999999999999`; expected a whole number below 2^62, or a name such as nemesis",
+            21,
+        ),
+        (
             &format!("{{:type :ok :f \"{}\"}}", "é".repeat(501)),
             &format!(
                 "found `\"{}…`; expected the name of a function, at most 1000 bytes long",
