@@ -9,8 +9,9 @@
 //! | `distinct` | registers, queues, stacks, priority queues, growing sets whose values are distinct | O(n log n) |
 //! | `jit` | anything; all configurations, event by event | exponential in concurrency at worst |
 //! | `wgl` | anything; depth first with memory | the same; often lucky on valid histories |
+//! | `sequential` | sequential consistency, where real time does not count | exponential at worst |
 //!
-//! The general two race, and the one that needs less work is heard; so nothing in the result depends
+//! `jit` and `wgl` race, and the one that needs less work is heard; so nothing in the result depends
 //! on how many threads there are or how fast they run, unless a time limit ends the check.
 
 mod bits;

@@ -9,8 +9,9 @@
 //!   remembered configuration costs as much as operations are concurrent, not as the history is long.
 //!   Its hash is kept up to date by one exclusive-or per step (Zobrist 1970); equality is exact.
 //! - *Eager pure operations*, *equal effects* and *crashed operations as multisets*: as in `jit`.
-//! - *Quiescent cuts* need no code here: when no operation is open the window is empty, and what is
-//!   remembered of that point is the set of states that it was reached in.
+//! - *Quiescent cuts:* when no operation is open the window is empty, and what is remembered of that
+//!   point is the states that it was reached in. What was remembered before it stays, for the search
+//!   may still have to go back there; `jit` is the engine that forgets.
 
 use super::budget::Budget;
 use super::machine::{ActionId, Machine, StateId};
