@@ -16,7 +16,8 @@ pub enum Consistency {
     PerKey,
 }
 
-/// How to check. The verdict and its proof do not depend on `threads`.
+/// How to check. The verdict and its proof do not depend on `threads`, unless a time limit cuts the
+/// search or the minimizing of a witness short.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The order to demand.
