@@ -32,12 +32,14 @@ mod queue;
 mod register;
 mod shrink;
 mod stack;
+mod unknown_takes;
 
 #[cfg(test)]
 mod tests;
 
 use crate::model::{Family, Role};
 use crate::value::{Datum, Value, Values};
+use contents::WhichTaken;
 
 /// One operation of a part. Its interval is closed, and `a` precedes `b` exactly when
 /// `a.res < b.inv`.
@@ -94,6 +96,9 @@ pub(crate) enum Why {
     /// Queue: `first_put` completed before `second_put` was invoked, but `second_take` completed
     /// before `first_take` was invoked, or there is no `first_take`.
     Overtaken { first_put: u32, first_take: Option<u32>, second_put: u32, second_take: u32 },
+    /// Queue: of the values that `puts` brought in, all that `takes`, which never returned, can have
+    /// taken in time is one each, so one of them stayed; `then` is what it was in the way of.
+    TooFewTakes { puts: Vec<u32>, takes: Vec<u32>, then: Box<Why> },
     /// Priority queue: at every moment when `take` could have taken the value of `put`, one of the
     /// larger values that these puts brought in, in the order of time, had to be there.
     LargerPresent { put: u32, take: u32, larger: Vec<u32> },
@@ -134,8 +139,8 @@ pub(crate) fn decide(family: Family, items: &[Item], initial: Value, values: &Va
     match family {
         Family::Register => register::decide(items, initial),
         _ if !is_empty(initial, values) => Decision::NotApplicable,
-        Family::Queue => contents::decide(items, &queue::solve),
-        Family::Stack => contents::decide(items, &stack::solve),
+        Family::Queue => contents::decide(items, WhichTaken::First, &queue::solve),
+        Family::Stack => contents::decide(items, WhichTaken::Search, &stack::solve),
         Family::PriorityQueue => priority_queue::decide(items, values),
         Family::GrowSet => grow_set::decide(items, values),
     }

@@ -34,6 +34,16 @@ pub(crate) fn general(history: &History, witness: &Witness) -> Vec<String> {
 /// The explanation of what a near-linear engine found, and the operation that cannot be placed.
 /// `rows` gives the row of each operation that `why` numbers.
 pub(crate) fn distinct(history: &History, why: &Why, rows: &dyn Fn(u32) -> OpId) -> (OpId, Vec<String>) {
+    if let Why::TooFewTakes { puts, takes, then } = why {
+        let (failed, mut sentences) = distinct(history, then, rows);
+        sentences.push(format!(
+            "Nobody is known to have taken {} that could be in its way, and only {} that never returned \
+             can have taken one each before it: that leaves one.",
+            counted(puts.len(), "value"),
+            counted(takes.len(), "operation"),
+        ));
+        return (failed, sentences);
+    }
     let say = |at: u32| describe(history, &history.operation(rows(at)));
     let list = |puts: &[u32]| {
         let more = puts.len().saturating_sub(STATES_SHOWN);
@@ -108,6 +118,7 @@ pub(crate) fn distinct(history: &History, why: &Why, rows: &dyn Fn(u32) -> OpId)
             ],
         ),
         Why::Interleaved(zones) => interleaved(history, zones, rows),
+        Why::TooFewTakes { .. } => unreachable!("it was told apart above"),
     };
     let first = format!("{} cannot be placed.", capitalized(&say(failed)));
     (rows(failed), std::iter::once(first).chain(reasons).collect())
@@ -165,6 +176,10 @@ pub(crate) fn describe(history: &History, op: &Operation<'_>) -> String {
     }
     .expect("writing to a String cannot fail");
     text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 pub(crate) fn capitalized(text: &str) -> String {

@@ -8,11 +8,13 @@
 //! A take that nobody saw the result of (it is pending) may have happened or not. Without it the
 //! history is judged first: if it is linearizable, it is. If not, every value that nobody is known
 //! to have taken gets a take that may happen at any time since the first such operation began, or
-//! never: more freedom than there is. If there is still no order, there is none; between the two
-//! answers lies what the general engines have to decide.
+//! never: more freedom than there is. If there is still no order, there is none. What lies between
+//! the two answers is decided by counting for queues (see [`unknown_takes`]), and by the general
+//! engines for the others.
 
 use super::flaw::{self, Flaw};
 use super::intervals::Cover;
+use super::unknown_takes::{self, Unknown};
 use super::{Decision, Item, Why};
 use crate::history::NEVER;
 use crate::model::Role;
@@ -84,8 +86,17 @@ pub(super) struct Violation {
 /// A procedure for one family: a linearization of the contents, or why there is none.
 pub(super) type Solve<'a> = dyn Fn(&Contents) -> Result<Vec<u32>, Violation> + 'a;
 
+/// What to do about takes with unknown results when it depends on which values they took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhichTaken {
+    /// The first ones that nobody else took, as in a queue.
+    First,
+    /// Leave it to a search.
+    Search,
+}
+
 /// Decides a history of puts and takes by `solve`.
-pub(super) fn decide(items: &[Item], solve: &Solve<'_>) -> Decision {
+pub(super) fn decide(items: &[Item], which_taken: WhichTaken, solve: &Solve<'_>) -> Decision {
     let gathered = match gather(items) {
         Ok(gathered) => gathered,
         Err(decision) => return decision,
@@ -94,18 +105,23 @@ pub(super) fn decide(items: &[Item], solve: &Solve<'_>) -> Decision {
         Ok(order) => return Decision::Valid(order),
         Err(violation) => violation,
     };
-    let Some(unknown_takes_from) = gathered.unknown_takes_from else {
+    let Some(&(unknown_takes_from, _)) = gathered.unknown_takes.first() else {
         return invalid(items, &gathered.contents, violation);
     };
     if flaw::on(Flaw::UnknownTakesIgnored) {
         return invalid(items, &gathered.contents, violation);
     }
-    let mut freed = gathered.contents;
+    let mut freed = gathered.contents.clone();
     for span in freed.spans.iter_mut().filter(|span| span.take == NONE) {
         span.take_inv = unknown_takes_from.max(span.put_inv);
     }
     match solve(&freed) {
-        Ok(_) => Decision::NotApplicable,
+        Ok(_) => match which_taken {
+            WhichTaken::First => {
+                unknown_takes::decide(items, gathered.contents, &gathered.unknown_takes, solve)
+            }
+            WhichTaken::Search => Decision::NotApplicable,
+        },
         Err(violation) => invalid(items, &freed, violation),
     }
 }
@@ -131,8 +147,8 @@ fn put_value(item: &Item) -> Option<Value> {
 
 struct Gathered {
     contents: Contents,
-    /// Rank from which on a take with unknown result may have happened.
-    unknown_takes_from: Option<u32>,
+    /// Takes with unknown results, in the order of invocation.
+    unknown_takes: Vec<Unknown>,
 }
 
 /// Pairs puts with takes. The error is what can be said without looking at the order of values.
@@ -199,13 +215,13 @@ fn gather(items: &[Item]) -> Result<Gathered, Decision> {
         };
         span.put_res = ranks.res[put].min(span.take_res);
     }
-    let completed = |role: Role| items.iter().enumerate().filter(move |(_, item)| item.role == role);
-    let nothings = completed(Role::TakeNothing)
+    let all = |role: Role| items.iter().enumerate().filter(move |(_, item)| item.role == role);
+    let nothings = all(Role::TakeNothing)
         .filter(|(_, item)| item.res != NEVER)
         .map(|(i, _)| Nothing { item: i as u32, inv: ranks.inv[i], res: ranks.res[i] })
         .collect();
-    let unknown_takes_from = completed(Role::TakeUnknown).map(|(i, _)| ranks.inv[i]).next();
-    Ok(Gathered { contents: Contents { spans, nothings, end: ranks.end }, unknown_takes_from })
+    let unknown_takes = all(Role::TakeUnknown).map(|(i, _)| (ranks.inv[i], i as u32)).collect();
+    Ok(Gathered { contents: Contents { spans, nothings, end: ranks.end }, unknown_takes })
 }
 
 fn lone_take(index: u32, value: Value, why: Why) -> Decision {

@@ -24,6 +24,8 @@ pub(super) enum Flaw {
     TakenTwiceUnchecked,
     /// Takes with unknown results are left out of account altogether.
     UnknownTakesIgnored,
+    /// Takes with unknown results take the values that came last.
+    UnknownTakesReversed,
     /// A completion precedes an invocation at the same position.
     EqualPositionsPrecede,
     /// An operation may find nothing at any time.

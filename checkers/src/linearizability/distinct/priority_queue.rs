@@ -17,7 +17,7 @@
 //! here; what finds nothing; puts of what is taken later. Whatever is present across a moment covers
 //! it, so every take of that moment is of something larger.
 
-use super::contents::{Contents, NONE, Violation, place_nothings, shortest_chain};
+use super::contents::{Contents, NONE, Violation, WhichTaken, place_nothings, shortest_chain};
 use super::flaw::{self, Flaw};
 use super::intervals::Cover;
 use super::{Decision, Item, Why, contents};
@@ -36,7 +36,7 @@ pub(super) fn decide(items: &[Item], values: &Values) -> Decision {
             }
         }
     }
-    contents::decide(items, &|contents| solve(contents, &priorities))
+    contents::decide(items, WhichTaken::Search, &|contents| solve(contents, &priorities))
 }
 
 fn solve(contents: &Contents, priorities: &[i64]) -> Result<Vec<u32>, Violation> {

@@ -6,7 +6,7 @@
 //! prefix is looked for by doubling and bisection, and each time that a procedure says "impossible"
 //! it also says of which values, so that the others are dropped at once.
 
-use super::contents::{Contents, Span};
+use super::contents::{Contents, Nothing, Span};
 use std::cell::Cell;
 
 /// How many values all questions together may look at.
@@ -29,7 +29,7 @@ pub(super) fn shrink(
         members.sort_unstable();
         effort.set(effort.get() + members.len());
         let spans = members.iter().map(|&i| contents.spans[i as usize]).collect();
-        let found = find(&compressed(spans, contents.end));
+        let found = find(&compressed(Contents { spans, nothings: vec![], end: contents.end }));
         found.map(|found| found.into_iter().map(|i| members[i as usize]).collect::<Vec<u32>>())
     };
     let mut needed: Vec<u32> = Vec::new();
@@ -64,20 +64,23 @@ pub(super) fn shrink(
     (needed, true)
 }
 
-/// Those spans, with ranks renumbered without gaps.
-fn compressed(mut spans: Vec<Span>, end: u32) -> Contents {
-    let mut ranks: Vec<u32> = Vec::with_capacity(4 * spans.len() + 1);
-    for span in &spans {
-        ranks.extend([span.put_inv, span.put_res, span.take_inv, span.take_res]);
-    }
-    ranks.push(end);
+/// The same contents, with ranks renumbered without gaps.
+pub(super) fn compressed(mut contents: Contents) -> Contents {
+    let mut ranks: Vec<u32> = Vec::with_capacity(4 * contents.spans.len() + 3);
+    ranks.extend(contents.spans.iter().flat_map(|s| [s.put_inv, s.put_res, s.take_inv, s.take_res]));
+    ranks.extend(contents.nothings.iter().flat_map(|nothing| [nothing.inv, nothing.res]));
+    ranks.push(contents.end);
     ranks.sort_unstable();
     ranks.dedup();
-    for span in &mut spans {
-        let Span { put_inv, put_res, take_inv, take_res, .. } = span;
-        for rank in [put_inv, put_res, take_inv, take_res] {
-            *rank = 1 + ranks.binary_search(rank).expect("every rank was collected") as u32;
-        }
+    let renumber = |rank: &mut u32| {
+        *rank = 1 + ranks.binary_search(rank).expect("every rank was collected") as u32;
+    };
+    for Span { put_inv, put_res, take_inv, take_res, .. } in &mut contents.spans {
+        [put_inv, put_res, take_inv, take_res].into_iter().for_each(renumber);
     }
-    Contents { spans, nothings: Vec::new(), end: ranks.len() as u32 }
+    for Nothing { inv, res, .. } in &mut contents.nothings {
+        [inv, res].into_iter().for_each(renumber);
+    }
+    contents.end = ranks.len() as u32;
+    contents
 }
