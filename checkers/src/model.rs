@@ -130,6 +130,16 @@ pub trait Model: Send + Sync {
         true
     }
 
+    /// A state that no operation of the history can ever tell from `state`: the same one for as many
+    /// states as possible. Every action must be possible in both or in neither, and lead to states
+    /// of which that is true again. Only ever an optimisation: `state` itself is always correct.
+    ///
+    /// Where nobody saw in which order things were put together, this is what keeps the number of
+    /// states from growing with the number of orders.
+    fn representative(&self, state: Self::State) -> Self::State {
+        state
+    }
+
     /// A state in words, for explanations.
     fn show_state(&self, state: &Self::State, values: &Values) -> String {
         let _ = values;

@@ -42,8 +42,17 @@ impl<'m> Machine<'m> {
     pub(crate) const INITIAL: StateId = 0;
 
     pub(crate) fn new<M: Model>(model: &'m M, actions: &'m [M::Action], values: &'m Values) -> Machine<'m> {
+        Machine::of(model, actions, values, true)
+    }
+
+    /// Without [`Model::representative`]: every state is told as it is.
+    pub(crate) fn exact<M: Model>(model: &'m M, actions: &'m [M::Action], values: &'m Values) -> Machine<'m> {
+        Machine::of(model, actions, values, false)
+    }
+
+    fn of<M: Model>(model: &'m M, actions: &'m [M::Action], values: &'m Values, merges: bool) -> Machine<'m> {
         let mut numbered =
-            Numbered { model, actions, values, states: vec![], index: HashTable::new(), bytes: 0 };
+            Numbered { model, actions, values, merges, states: vec![], index: HashTable::new(), bytes: 0 };
         let initial = numbered.number(model.initial());
         assert_eq!(initial, Self::INITIAL);
         Machine {
@@ -114,6 +123,7 @@ struct Numbered<'m, M: Model> {
     model: &'m M,
     actions: &'m [M::Action],
     values: &'m Values,
+    merges: bool,
     states: Vec<M::State>,
     index: HashTable<u32>,
     /// What the states hold on the heap.
@@ -122,6 +132,7 @@ struct Numbered<'m, M: Model> {
 
 impl<M: Model> Numbered<'_, M> {
     fn number(&mut self, state: M::State) -> StateId {
+        let state = if self.merges { self.model.representative(state) } else { state };
         let hash = fast_hash(&state);
         if let Some(&id) = self.index.find(hash, |&id| self.states[id as usize] == state) {
             return id;

@@ -45,11 +45,13 @@ pub(crate) fn find<M: Model>(
 ) -> Witness {
     let (problem, actions) = Problem::new(model, &part.reads);
     let machine = || Machine::new(model, &actions, history.values());
+    let exact = || Machine::exact(model, &actions, history.values());
     let budget = budget.with_share_of_time(SHARE_OF_TIME, SECONDS_MAX);
     let lines = Lines::of(history);
     let mut search = Search {
         problem: &problem,
         machine: &machine,
+        exact: &exact,
         sequential: (consistency == Consistency::Sequential).then_some(&lines),
         budget,
         work: 0,
@@ -96,6 +98,8 @@ pub(crate) fn of_distinct<A>(history: &History, part: &PartReads<A>, near: &Near
 struct Search<'s> {
     problem: &'s Problem,
     machine: &'s dyn Fn() -> Machine<'s>,
+    /// States as they are, for people.
+    exact: &'s dyn Fn() -> Machine<'s>,
     /// Whose order counts, if it is not real time's.
     sequential: Option<&'s Lines>,
     budget: Budget,
@@ -112,7 +116,7 @@ struct Weakened {
     before: Vec<ActionId>,
 }
 
-impl Search<'_> {
+impl<'s> Search<'s> {
     /// The core in the order of invocations, the operation of it that cannot be placed, and the
     /// states that it could have found.
     fn core(&mut self) -> (Vec<Op>, Op, Vec<String>) {
@@ -281,14 +285,25 @@ impl Search<'_> {
     }
 
     /// The states that the object could have been in while `failed` was open, were it not for it;
-    /// none if they are too many to tell.
+    /// those that nobody can tell apart as one, if there are too many else; none if even so.
     fn states_for(&self, weakened: &Weakened, failed: Op, budget: &Budget) -> Vec<String> {
+        let states = self.states_of(self.exact, weakened, failed, budget);
+        states.or_else(|| self.states_of(self.machine, weakened, failed, budget)).unwrap_or_default()
+    }
+
+    fn states_of(
+        &self,
+        machine: &dyn Fn() -> Machine<'s>,
+        weakened: &Weakened,
+        failed: Op,
+        budget: &Budget,
+    ) -> Option<Vec<String>> {
         let ops: Vec<Op> = weakened.ops.iter().filter(|op| op.id != failed.id).copied().collect();
         let (problem, probe) = (self.problem, (failed.inv, failed.res));
         macro_rules! states {
             ($words:literal) => {{
                 let mut jit = Some(
-                    Jit::<$words>::new(problem, &ops, (self.machine)(), budget.clone())
+                    Jit::<$words>::new(problem, &ops, machine(), budget.clone())
                         .exact()
                         .without_order(TEST_WORK.1 / 4),
                 );
@@ -298,13 +313,11 @@ impl Search<'_> {
                 jit.and_then(|jit| jit.states_within(probe))
             }};
         }
-        let states = match words_needed(&ops, &problem.pure) {
-            Some(1) => states!(1),
-            Some(2..=4) => states!(4),
-            Some(_) => states!(32),
-            None => None,
-        };
-        states.unwrap_or_default()
+        match words_needed(&ops, &problem.pure)? {
+            1 => states!(1),
+            2..=4 => states!(4),
+            _ => states!(32),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::decode::{has_key_column, returned};
 use super::persistent::{Chain, Glimpses};
 use super::{Family, Model, ModelError, Role};
 use crate::history::{History, Operation};
-use crate::value::{Datum, Value, Values};
+use crate::value::{Datum, Value, Values, fast_hash};
 use std::hash::{Hash, Hasher};
 
 /// A key-value store.
@@ -35,6 +35,20 @@ pub enum KvState {
     Text(Chain<u8>),
     /// A list.
     List(Chain<Value>),
+    /// Some value of that shape that no operation of the history compares with anything, nor with
+    /// anything that grows out of it ([`Model::representative`]).
+    Unseen(Shape),
+}
+
+/// What can be appended to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// Nothing.
+    Plain,
+    /// A string.
+    Text,
+    /// Any element.
+    List,
 }
 
 /// A value from the history, with its content at hand: the arena is out of a step's reach.
@@ -93,15 +107,33 @@ impl Kv {
         kv
     }
 
+    /// The beginnings of every value that some operation compares with the one it finds.
     fn glimpses_of(&self, history: &History) -> Glimpses {
         let values = history.values();
-        let gets = history.operations().filter(|op| matches!(op.f, "get" | "read"));
-        let seen = gets.filter_map(|op| self.result(&op, values).ok().flatten());
-        Glimpses::of(seen, |value| match content(value, values) {
+        let compared = history.operations().filter_map(|op| match op.f {
+            "get" | "read" => self.result(&op, values).ok().flatten(),
+            "cas" => self.argument(&op, values, "").ok().and_then(|pair| Some(values.pair(pair)?.0)),
+            _ => None,
+        });
+        Glimpses::of(compared.chain([self.initial.handle]), |value| match content(value, values) {
             KvState::Text(text) => text.beginnings(),
             KvState::List(list) => list.beginnings(),
-            KvState::Plain(_) => vec![],
+            KvState::Plain(_) | KvState::Unseen(_) => vec![fast_hash(&value)],
         })
+    }
+
+    /// Nobody compares the state with anything, nor what appends make of it. Nil counts as seen, for
+    /// an append to it makes a text or a list.
+    fn shape_if_unseen(&self, state: &KvState) -> Option<Shape> {
+        let (seen, shape) = match state {
+            KvState::Plain(value) => {
+                (value.is_nil() || self.glimpses.show_hash(fast_hash(value)), Shape::Plain)
+            }
+            KvState::Text(text) => (self.glimpses.show(text), Shape::Text),
+            KvState::List(list) => (self.glimpses.show(list), Shape::List),
+            KvState::Unseen(shape) => (false, *shape),
+        };
+        (!seen).then_some(shape)
     }
 
     /// `put`, `append` and `cas`: the input without its key.
@@ -195,11 +227,13 @@ impl Model for Kv {
                 (KvState::Text(text), KvState::Text(end)) => Some(KvState::Text(text.concat(end))),
                 (KvState::Plain(Value::NIL), text) => Some(text.clone()),
                 (KvState::List(list), _) => Some(KvState::List(list.push([value.handle].into()))),
+                (KvState::Unseen(Shape::Text | Shape::List), _) => Some(state.clone()),
                 _ => None,
             },
             KvAction::AppendElement(element) => match state {
                 KvState::List(list) => Some(KvState::List(list.push([*element].into()))),
                 KvState::Plain(Value::NIL) => Some(KvState::List(Chain::from_piece(&[*element]))),
+                KvState::Unseen(Shape::List) => Some(state.clone()),
                 _ => None,
             },
             KvAction::Swap(from, to) => (*state == from.content).then(|| to.content.clone()),
@@ -225,11 +259,11 @@ impl Model for Kv {
     }
 
     fn is_promising(&self, state: &KvState) -> bool {
-        match state {
-            KvState::Plain(_) => true,
-            KvState::Text(text) => self.glimpses.show(text),
-            KvState::List(list) => self.glimpses.show(list),
-        }
+        self.shape_if_unseen(state).is_none()
+    }
+
+    fn representative(&self, state: KvState) -> KvState {
+        self.shape_if_unseen(&state).map_or(state, KvState::Unseen)
     }
 
     fn family(&self) -> Option<Family> {
@@ -251,7 +285,7 @@ impl Model for Kv {
 
     fn state_bytes(&self, state: &KvState) -> usize {
         match state {
-            KvState::Plain(_) => 0,
+            KvState::Plain(_) | KvState::Unseen(_) => 0,
             KvState::Text(text) => text.own_bytes(),
             KvState::List(list) => list.own_bytes(),
         }
@@ -262,6 +296,7 @@ impl Model for Kv {
             KvState::Plain(value) => values.show(*value),
             KvState::Text(text) => format!("{:?}", String::from_utf8_lossy(&text.to_vec())),
             KvState::List(list) => super::show_list(&list.to_vec(), values),
+            KvState::Unseen(_) => "a value that nobody saw".to_owned(),
         }
     }
 }
@@ -282,7 +317,6 @@ fn content(handle: Value, values: &Values) -> KvState {
 mod tests {
     use super::super::transcript::{Table, actions, checks, history, keyed_history, purity};
     use super::*;
-    use crate::value::fast_hash;
 
     fn kv(h: &History) -> Kv {
         Kv::for_history(Value::NIL, h)
@@ -362,6 +396,37 @@ mod tests {
         assert_eq!(joined, whole);
         assert_eq!(fast_hash(&joined), fast_hash(&whole));
         assert!(model.step(&joined, &a[3]).is_some());
+    }
+
+    // Without this a key that many append to at once has as many states as orders.
+    #[test]
+    fn what_nobody_can_see_any_more_is_one_state() {
+        let h = history(&[
+            "append [1 \"a\"]",
+            "append [1 \"b\"]",
+            "append [1 \"c\"]",
+            "get 1 | ok \"ab\"",
+            "put [1 \"z\"]",
+            "put [1 4]",
+            "put [1 [1]]",
+            "cas [1 [4 5]]",
+        ]);
+        let (model, a) = (kv(&h), actions(&kv(&h), &h));
+        let after = |letters: &[usize]| {
+            let steps = letters.iter().map(|&at| &a[at]);
+            model.representative(steps.fold(model.initial(), |s, action| model.step(&s, action).unwrap()))
+        };
+        assert_eq!(after(&[1, 0]), KvState::Unseen(Shape::Text));
+        assert_eq!(after(&[1, 0]), after(&[0, 2, 1]));
+        assert_eq!(after(&[1, 0]), after(&[4]));
+        assert_ne!(after(&[0, 1]), after(&[1, 0]));
+        assert_eq!(
+            after(&[5]),
+            KvState::Plain(Value::small_int(4).unwrap()),
+            "a compare-and-set looks for it"
+        );
+        assert_eq!(after(&[6]), KvState::Unseen(Shape::List));
+        assert_eq!(after(&[5, 7]), KvState::Unseen(Shape::Plain));
     }
 
     #[test]

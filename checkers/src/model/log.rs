@@ -14,6 +14,18 @@ use crate::value::{Datum, Value, Values};
 #[derive(Clone, Debug, Default)]
 pub struct LinearLog {
     glimpses: Glimpses,
+    /// Some append returned its offset, so that the length of a log may be seen.
+    with_offsets: bool,
+}
+
+/// The entries of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogState {
+    /// These.
+    Entries(Chain<Value>),
+    /// Some that no read saw and no read can see any more ([`Model::representative`]): only their
+    /// number can matter, and is 0 if nobody sees that either.
+    Unseen(usize),
 }
 
 impl LinearLog {
@@ -25,7 +37,9 @@ impl LinearLog {
             Datum::List(entries) => Chain::from_piece(entries).beginnings(),
             _ => vec![],
         });
-        LinearLog { glimpses }
+        let with_offsets =
+            history.operations().any(|op| matches!(append(&op, values), Ok(LogAction::AppendAt(..))));
+        LinearLog { glimpses, with_offsets }
     }
 }
 
@@ -41,11 +55,11 @@ pub enum LogAction {
 }
 
 impl Model for LinearLog {
-    type State = Chain<Value>;
+    type State = LogState;
     type Action = LogAction;
 
-    fn initial(&self) -> Chain<Value> {
-        Chain::empty()
+    fn initial(&self) -> LogState {
+        LogState::Entries(Chain::empty())
     }
 
     fn action(&self, op: &Operation<'_>, values: &Values) -> Result<Option<LogAction>, ModelError> {
@@ -61,13 +75,14 @@ impl Model for LinearLog {
         }
     }
 
-    fn step(&self, state: &Chain<Value>, action: &LogAction) -> Option<Chain<Value>> {
+    fn step(&self, state: &LogState, action: &LogAction) -> Option<LogState> {
         match action {
-            LogAction::Append(value) => Some(state.push([*value].into())),
-            LogAction::AppendAt(value, offset) => {
-                (state.len() == *offset).then(|| state.push([*value].into()))
-            }
-            LogAction::Read(entries) => (state == entries).then(|| state.clone()),
+            LogAction::Append(value) => Some(state.with(*value)),
+            LogAction::AppendAt(value, offset) => (state.len() == *offset).then(|| state.with(*value)),
+            LogAction::Read(seen) => match state {
+                LogState::Entries(entries) => (entries == seen).then(|| state.clone()),
+                LogState::Unseen(_) => None,
+            },
         }
     }
 
@@ -79,16 +94,48 @@ impl Model for LinearLog {
         matches!(action, LogAction::Read(_))
     }
 
-    fn state_bytes(&self, state: &Chain<Value>) -> usize {
-        state.own_bytes()
+    fn state_bytes(&self, state: &LogState) -> usize {
+        match state {
+            LogState::Entries(entries) => entries.own_bytes(),
+            LogState::Unseen(_) => 0,
+        }
     }
 
-    fn is_promising(&self, state: &Chain<Value>) -> bool {
-        self.glimpses.show(state)
+    fn is_promising(&self, state: &LogState) -> bool {
+        match state {
+            LogState::Entries(entries) => self.glimpses.show(entries),
+            LogState::Unseen(_) => false,
+        }
     }
 
-    fn show_state(&self, state: &Chain<Value>, values: &Values) -> String {
-        super::show_list(&state.to_vec(), values)
+    fn representative(&self, state: LogState) -> LogState {
+        match state {
+            LogState::Entries(entries) if self.glimpses.show(&entries) => LogState::Entries(entries),
+            state => LogState::Unseen(if self.with_offsets { state.len() } else { 0 }),
+        }
+    }
+
+    fn show_state(&self, state: &LogState, values: &Values) -> String {
+        match state {
+            LogState::Entries(entries) => super::show_list(&entries.to_vec(), values),
+            LogState::Unseen(_) => "entries that nobody saw".to_owned(),
+        }
+    }
+}
+
+impl LogState {
+    fn len(&self) -> usize {
+        match self {
+            LogState::Entries(entries) => entries.len(),
+            LogState::Unseen(len) => *len,
+        }
+    }
+
+    fn with(&self, value: Value) -> LogState {
+        match self {
+            LogState::Entries(entries) => LogState::Entries(entries.push([value].into())),
+            LogState::Unseen(len) => LogState::Unseen(len + 1),
+        }
     }
 }
 
@@ -108,7 +155,7 @@ fn append(op: &Operation<'_>, values: &Values) -> Result<LogAction, ModelError> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::transcript::{Table, checks, purity};
+    use super::super::transcript::{Table, actions, checks, history, purity};
     use super::*;
 
     #[test]
@@ -137,9 +184,24 @@ mod tests {
     #[test]
     fn pure_actions_change_nothing_and_the_others_do() {
         purity(
-            |_| LinearLog::default(),
+            LinearLog::for_history,
             &["append 1", "append 2 | ok [1 2]", "read nil | ok [1 1]", "read nil | ok nil"],
         );
+        purity(LinearLog::for_history, &["append 1", "append 2", "append 3", "read nil | ok [1 3]"]);
+    }
+
+    // Without this a log that many append to at once has as many states as orders.
+    #[test]
+    fn what_nobody_can_see_any_more_is_one_state() {
+        let h = history(&["append 1 | ok", "append 2 | ok", "append 3 | ok", "read nil | ok [1 2]"]);
+        let (model, a) = (LinearLog::for_history(&h), actions(&LinearLog::for_history(&h), &h));
+        let after = |letters: &[usize]| {
+            let steps = letters.iter().map(|&at| &a[at]);
+            model.representative(steps.fold(model.initial(), |s, action| model.step(&s, action).unwrap()))
+        };
+        assert_eq!(after(&[1, 0]), after(&[0, 2]));
+        assert_ne!(after(&[0, 1]), after(&[1, 0]));
+        assert_eq!(model.show_state(&after(&[2, 1, 0]), &Values::new()), "entries that nobody saw");
     }
 
     #[test]

@@ -141,7 +141,12 @@ impl Glimpses {
 
     /// False if no operation returned a sequence that begins like this one.
     pub fn show<T: Copy + Eq + Hash>(&self, sequence: &Chain<T>) -> bool {
-        self.0.as_ref().is_none_or(|known| sequence.is_empty() || known.contains(&sequence.hash()))
+        sequence.is_empty() || self.show_hash(sequence.hash())
+    }
+
+    /// The same of anything else that went into `beginnings` by its fingerprint.
+    pub fn show_hash(&self, fingerprint: u64) -> bool {
+        self.0.as_ref().is_none_or(|known| known.contains(&fingerprint))
     }
 }
 

@@ -103,9 +103,9 @@ impl<'t, M: Model, F: Fn(&History) -> M> Table<'t, F> {
     }
 }
 
-/// Walks every state that words of at most five letters from `alphabet` reach, and holds `is_pure`
-/// and `overwrites` to their promises there. The twin of the first: each action is possible somewhere, and each that is not pure
-/// changes something.
+/// Walks every state that words of at most five letters from `alphabet` reach, and holds `is_pure`,
+/// `overwrites` and `representative` to their promises there. The twin of the first: each action is
+/// possible somewhere, and each that is not pure changes something.
 pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str]) {
     let history = history(alphabet);
     let model = model(&history);
@@ -118,7 +118,17 @@ pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str])
         let end = states.len();
         for at in layer..end {
             for (letter, action) in actions.iter().enumerate() {
-                let Some(next) = model.step(&states[at], action) else { continue };
+                let next = model.step(&states[at], action);
+                let merged = model.step(&model.representative(states[at].clone()), action);
+                let told_apart = |state: Option<M::State>| state.map(|state| model.representative(state));
+                assert_eq!(
+                    told_apart(next.clone()),
+                    told_apart(merged),
+                    "{} tells {:?} from its representative",
+                    alphabet[letter],
+                    states[at]
+                );
+                let Some(next) = next else { continue };
                 possible[letter] = true;
                 if next != states[at] {
                     changes[letter] = true;
