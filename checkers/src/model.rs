@@ -140,12 +140,28 @@ pub trait Model: Send + Sync {
         state
     }
 
+    /// Looks ahead: given `demanded`, operations that must take effect, each with the position of its
+    /// invocation, ascending, and `actions`, all that can ever be done, a function that finds dead ends:
+    /// it tells of a state the latest position in `demanded` whose operation is impossible there and in
+    /// everything that `actions` make of it. Only ever an optimisation: `None` is always correct.
+    fn foresight(
+        &self,
+        actions: &[Self::Action],
+        demanded: &[(u32, &Self::Action)],
+    ) -> Option<Foresight<Self::State>> {
+        let _ = (actions, demanded);
+        None
+    }
+
     /// A state in words, for explanations.
     fn show_state(&self, state: &Self::State, values: &Values) -> String {
         let _ = values;
         format!("{state:?}")
     }
 }
+
+/// See [`Model::foresight`].
+pub type Foresight<S> = Box<dyn Fn(&S) -> Option<u32> + Send>;
 
 /// Objects with a near-linear decision procedure for distinct values (CHECKERS.md, A3 to A7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,9 @@
 use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Outcome, Process};
 use shakedown_checkers::linearizability::check;
 use shakedown_checkers::model::Model;
+use shakedown_checkers::model::counter::LinearCounter;
 use shakedown_checkers::model::kv::Kv;
+use shakedown_checkers::model::log::LinearLog;
 use shakedown_checkers::model::mutex::Mutex;
 use shakedown_checkers::model::queue::{FifoQueue, UnorderedQueue};
 use shakedown_checkers::model::register::Register;
@@ -35,31 +37,59 @@ impl Chance {
 struct Shape {
     f: &'static str,
     input: fn(&mut Chance, &mut HistoryBuilder) -> Value,
-    output: fn(&mut Chance, Value) -> Value,
+    output: fn(&mut Chance, &mut HistoryBuilder, Value) -> Value,
 }
 
 fn small(chance: &mut Chance) -> Value {
     Value::small_int(chance.below(3) as i64).expect("small")
 }
 
-const READ: Shape = Shape { f: "read", input: |_, _| Value::NIL, output: |c, _| small(c) };
-const WRITE: Shape = Shape { f: "write", input: |c, _| small(c), output: |_, v| v };
+const READ: Shape = Shape { f: "read", input: |_, _| Value::NIL, output: |c, _, _| small(c) };
+const WRITE: Shape = Shape { f: "write", input: |c, _| small(c), output: |_, _, v| v };
 const CAS: Shape = Shape {
     f: "cas",
     input: |c, b| {
         let pair = [small(c), small(c)];
         b.values().list(&pair)
     },
-    output: |c, v| if c.below(2) == 0 { Value::FALSE } else { v },
+    output: |c, _, v| if c.below(2) == 0 { Value::FALSE } else { v },
 };
-const ACQUIRE: Shape = Shape { f: "acquire", input: |_, _| Value::NIL, output: |_, v| v };
-const RELEASE: Shape = Shape { f: "release", input: |_, _| Value::NIL, output: |_, v| v };
-const ENQUEUE: Shape = Shape { f: "enqueue", input: |c, _| small(c), output: |_, v| v };
+const ACQUIRE: Shape = Shape { f: "acquire", input: |_, _| Value::NIL, output: |_, _, v| v };
+const RELEASE: Shape = Shape { f: "release", input: |_, _| Value::NIL, output: |_, _, v| v };
+const ENQUEUE: Shape = Shape { f: "enqueue", input: |c, _| small(c), output: |_, _, v| v };
 const DEQUEUE: Shape = Shape { f: "dequeue", input: |_, _| Value::NIL, output: seen_or_nothing };
-const PUSH: Shape = Shape { f: "push", input: |c, _| small(c), output: |_, v| v };
+const PUSH: Shape = Shape { f: "push", input: |c, _| small(c), output: |_, _, v| v };
 const POP: Shape = Shape { f: "pop", input: |_, _| Value::NIL, output: seen_or_nothing };
 
-fn seen_or_nothing(chance: &mut Chance, _: Value) -> Value {
+const APPEND_TEXT: Shape =
+    Shape { f: "append", input: |c, b| b.values().str(["a", "b"][c.below(2) as usize]), output: |_, _, v| v };
+const GET_TEXT: Shape = Shape {
+    f: "get",
+    input: |_, _| Value::NIL,
+    output: |c, b, _| match ["", "a", "b", "aa", "ab", "ba", "bb"][c.below(7) as usize] {
+        "" => Value::NIL,
+        text => b.values().str(text),
+    },
+};
+const PUT_TEXT: Shape = Shape { f: "put", ..APPEND_TEXT };
+const APPEND: Shape = Shape { f: "append", input: |c, _| small(c), output: |_, _, v| v };
+const READ_LIST: Shape = Shape {
+    f: "read",
+    input: |_, _| Value::NIL,
+    output: |c, b, _| {
+        let entries: Vec<Value> = (0..c.below(3)).map(|_| small(c)).collect();
+        b.values().list(&entries)
+    },
+};
+const ADD: Shape = Shape { f: "add", input: |c, _| small(c), output: |_, _, v| v };
+const SUBTRACT: Shape = Shape { f: "decrement", input: |_, _| Value::NIL, output: |_, _, v| v };
+const READ_SUM: Shape = Shape {
+    f: "read",
+    input: |_, _| Value::NIL,
+    output: |c, _, _| Value::small_int(c.below(5) as i64).expect("small"),
+};
+
+fn seen_or_nothing(chance: &mut Chance, _: &mut HistoryBuilder, _: Value) -> Value {
     if chance.below(5) == 0 { Value::NIL } else { small(chance) }
 }
 
@@ -96,7 +126,7 @@ fn history(shapes: &[Shape], keys: u64, seed: u64) -> History {
             None => {}
             Some((shape, key, input)) => {
                 let f = builder.function(shapes[shape].f).unwrap();
-                let output = (shapes[shape].output)(chance, input);
+                let output = (shapes[shape].output)(chance, &mut builder, input);
                 let kind = [EventKind::Ok, EventKind::Ok, EventKind::Ok, EventKind::Ok, EventKind::Info]
                     [chance.below(5) as usize];
                 let output = if kind == EventKind::Ok { output } else { input };
@@ -195,6 +225,18 @@ fn two_keys() {
         Register::with_cas_for_history(Value::NIL, h)
     });
     compare("kv", &[READ, WRITE, CAS], 2, 2_000, |h| Kv::for_history(Value::NIL, h));
+}
+
+// States that nobody can tell apart are merged, and dead ends left out.
+#[test]
+fn what_is_put_together() {
+    let texts = [APPEND_TEXT, APPEND_TEXT, PUT_TEXT, GET_TEXT, GET_TEXT];
+    compare("kv of texts", &texts, 2, 4_000, |h| Kv::for_history(Value::NIL, h));
+    compare("linear-log", &[APPEND, APPEND, READ_LIST], 1, 4_000, LinearLog::for_history);
+    compare("linear-counter", &[ADD, ADD, READ_SUM], 1, 4_000, |h| LinearCounter::for_history(0, h));
+    compare("linear-counter down", &[ADD, SUBTRACT, READ_SUM], 1, 4_000, |h| {
+        LinearCounter::for_history(0, h)
+    });
 }
 
 #[test]

@@ -22,6 +22,8 @@
 //!    fewer crashed operations, makes the other superfluous.
 //! 5. *Crashed operations* never return, so nothing forces them: they are a multiset of equal
 //!    effects that have been used, not slots.
+//! 6. *Dead ends.* A state from which an operation that is yet to be invoked, and must take effect,
+//!    could never be reached again is left out ([`Model::foresight`](crate::model::Model::foresight)).
 //!
 //! The search first keeps only the most promising configurations at each return (a beam), which
 //! finds a linearization of most valid histories fast, and widens the beam whenever the set runs
@@ -41,6 +43,7 @@ use super::multiset::Multisets;
 use super::path::Path;
 use super::problem::{Demand, Moment, Op, Problem, moments};
 use super::race::{Engine, Finding};
+use crate::history::NEVER;
 use crate::verdict::Reason;
 use front::{Config, Explored, Front, Goal};
 
@@ -88,6 +91,10 @@ pub(crate) struct Jit<'p, const W: usize> {
     /// Configurations that one return may explore.
     explore_max: usize,
     next_moment: usize,
+    /// Of the return that is being forced.
+    position: u32,
+    /// The latest return among the operations for whose sake a configuration was left out.
+    foreseen: u32,
     placed_deepest: usize,
 
     configs: Vec<Config<W>>,
@@ -150,9 +157,10 @@ impl<'p, const W: usize> Jit<'p, W> {
     pub(crate) fn new(
         problem: &'p Problem,
         ops: &'p [Op],
-        machine: Machine<'p>,
+        mut machine: Machine<'p>,
         budget: Budget,
     ) -> Jit<'p, W> {
+        machine.foresee(ops);
         let mut jit = Jit {
             problem,
             ops,
@@ -164,6 +172,8 @@ impl<'p, const W: usize> Jit<'p, W> {
             answer_only: false,
             explore_max: usize::MAX,
             next_moment: 0,
+            position: 0,
+            foreseen: 0,
             placed_deepest: 0,
             configs: vec![],
             used: Multisets::new(),
@@ -244,6 +254,7 @@ impl<'p, const W: usize> Jit<'p, W> {
             // the first one after its return.
             if position.is_none_or(|position| position > probe.0) {
                 let kept = (self.configs.clone(), self.work);
+                self.position = position.map_or(NEVER, |position| position - 1);
                 self.next_moment += 1;
                 self.explore(NOBODY, Goal::Nothing).ok()?;
                 self.next_moment -= 1;
@@ -269,13 +280,20 @@ impl<'p, const W: usize> Jit<'p, W> {
         Some(states.into_iter().map(|id| self.machine.show(id)).collect())
     }
 
-    /// The return that no configuration survived, after an Invalid.
+    /// The operation with whose return the history becomes impossible, after an Invalid: the one that
+    /// no configuration survived, or a later one that was foreseen to fail.
     pub(crate) fn failed_op(&self) -> usize {
-        self.moments[self.next_moment - 1].op()
+        let failed = self.moments[self.next_moment - 1].op();
+        if self.foreseen <= self.ops[failed].res {
+            return failed;
+        }
+        let is_foreseen = |op: &Op| op.res == self.foreseen && op.demand == Demand::Once;
+        self.ops.iter().position(is_foreseen).expect("dead ends are about operations of the history")
     }
 
     fn restart(&mut self) {
         self.next_moment = 0;
+        self.foreseen = 0;
         self.left_out = false;
         self.epoch += 1;
         self.path = Path::default();
@@ -338,6 +356,7 @@ impl<'p, const W: usize> Jit<'p, W> {
     /// Forces operation `at`; `Err` if a budget ran out on the way.
     fn ret(&mut self, at: usize) -> Result<(), Reason> {
         let op = self.ops[at];
+        self.position = op.res;
         let pure = self.problem.pure[op.action as usize];
         let slot = usize::from(self.slot_of[at]);
         let goal = match (op.demand, pure) {
@@ -473,6 +492,10 @@ impl<'p, const W: usize> Jit<'p, W> {
             }
             for open in 0..self.free.len() {
                 let (free_op, action) = self.free[open];
+                // An equal one that was tried leads to the same, unless this is the one that ends.
+                if free_op != op && self.free[..open].iter().any(|other| other.1 == action) {
+                    continue;
+                }
                 let overwrites = self.problem.overwrites[action as usize];
                 if overwrites && config.unseen_write {
                     continue;
@@ -509,6 +532,10 @@ impl<'p, const W: usize> Jit<'p, W> {
     #[inline]
     fn apply(&mut self, config: &Config<W>, action: ActionId) -> Option<Config<W>> {
         let state = self.machine.step(config.state, action)?;
+        if let Some(res) = self.machine.dead_end(state, self.position) {
+            self.foreseen = self.foreseen.max(res);
+            return None;
+        }
         let mut next = Config { state, ..*config };
         let overwrites = self.problem.overwrites[action as usize];
         if overwrites {

@@ -3,7 +3,8 @@
 //! Engines see numbers only, so they are compiled once and not once per model; the model itself is
 //! behind [`Stepper`], which is asked once for each pair of state and action.
 
-use crate::model::Model;
+use super::problem::{Demand, Op};
+use crate::model::{Foresight, Model};
 use crate::value::{FastBuild, Values, fast_hash};
 use hashbrown::{HashMap, HashTable};
 
@@ -16,15 +17,26 @@ pub(crate) type ActionId = u32;
 const IMPOSSIBLE: u32 = u32::MAX;
 /// "Nobody has asked yet."
 const UNKNOWN: u32 = u32::MAX - 1;
-/// Transition rows are flat up to this many actions, and hashed past it.
-const FLAT_ACTIONS: usize = 512;
+/// Transitions are looked up in a flat table up to this many pairs of state and action, and hashed
+/// past it.
+const FLAT_PAIRS_MAX: usize = 1 << 20;
 
 /// A model whose states are numbered as they are met. State 0 is the initial one.
 trait Stepper: Send {
     fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId>;
-    fn is_promising(&self, state: StateId) -> bool;
+    fn foresee(&mut self, ops: &[Op]);
+    fn outlook(&self, state: StateId) -> Outlook;
     fn show(&self, state: StateId) -> String;
     fn heap_bytes(&self) -> usize;
+}
+
+/// What a search should know of a state before it goes there.
+#[derive(Clone, Copy, Debug)]
+struct Outlook {
+    promising: bool,
+    /// One past the invocation of the latest operation that can never take effect from there on, and
+    /// its return; zeros if there is none.
+    doomed: (u32, u32),
 }
 
 /// Steps a model by numbers.
@@ -33,8 +45,8 @@ pub(crate) struct Machine<'m> {
     action_count: usize,
     flat: Vec<u32>,
     hashed: HashMap<(StateId, ActionId), u32, FastBuild>,
-    /// Per state; see [`Model::is_promising`].
-    promising: Vec<bool>,
+    /// Per state.
+    outlooks: Vec<Outlook>,
 }
 
 impl<'m> Machine<'m> {
@@ -51,8 +63,17 @@ impl<'m> Machine<'m> {
     }
 
     fn of<M: Model>(model: &'m M, actions: &'m [M::Action], values: &'m Values, merges: bool) -> Machine<'m> {
-        let mut numbered =
-            Numbered { model, actions, values, merges, states: vec![], index: HashTable::new(), bytes: 0 };
+        let mut numbered = Numbered {
+            model,
+            actions,
+            values,
+            merges,
+            foresight: None,
+            returns: vec![],
+            states: vec![],
+            index: HashTable::new(),
+            bytes: 0,
+        };
         let initial = numbered.number(model.initial());
         assert_eq!(initial, Self::INITIAL);
         Machine {
@@ -60,29 +81,48 @@ impl<'m> Machine<'m> {
             action_count: actions.len(),
             flat: vec![],
             hashed: HashMap::default(),
-            promising: vec![true],
+            outlooks: vec![Outlook { promising: true, doomed: (0, 0) }],
         }
     }
 
     /// Whether a search should try `state` before others.
     #[inline]
     pub(crate) fn is_promising(&self, state: StateId) -> bool {
-        self.promising[state as usize]
+        self.outlooks[state as usize].promising
+    }
+
+    /// Tells the machine what is to come, before its first step: `ops`, sorted by `inv`.
+    pub(crate) fn foresee(&mut self, ops: &[Op]) {
+        debug_assert_eq!(self.outlooks.len(), 1, "states are judged as they are met");
+        self.stepper.foresee(ops);
+    }
+
+    /// Whether `state` is a dead end for a search that has met no invocation after `position` yet:
+    /// one of those operations could never take effect. That one's return, if so.
+    #[inline]
+    pub(crate) fn dead_end(&self, state: StateId, position: u32) -> Option<u32> {
+        let (until, res) = self.outlooks[state as usize].doomed;
+        (until > position.saturating_add(1)).then_some(res)
     }
 
     /// The state after `action` in `state`, if it is possible there.
     #[inline]
     pub(crate) fn step(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
-        let next = if self.action_count <= FLAT_ACTIONS {
-            self.flat.get(state as usize * self.action_count + action as usize).copied().unwrap_or(UNKNOWN)
-        } else {
-            self.hashed.get(&(state, action)).copied().unwrap_or(UNKNOWN)
+        let next = match self.flat_index(state, action) {
+            Some(at) => self.flat.get(at).copied().unwrap_or(UNKNOWN),
+            None => self.hashed.get(&(state, action)).copied().unwrap_or(UNKNOWN),
         };
         match next {
             IMPOSSIBLE => None,
             UNKNOWN => self.ask(state, action),
             next => Some(next),
         }
+    }
+
+    #[inline]
+    fn flat_index(&self, state: StateId, action: ActionId) -> Option<usize> {
+        let at = state as usize * self.action_count + action as usize;
+        (at < FLAT_PAIRS_MAX).then_some(at)
     }
 
     /// A state in words.
@@ -94,26 +134,29 @@ impl<'m> Machine<'m> {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.stepper.heap_bytes()
             + self.flat.capacity() * 4
-            + self.promising.capacity()
+            + self.outlooks.capacity() * size_of::<Outlook>()
             + self.hashed.capacity() * 13
     }
 
     #[cold]
     fn ask(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
         let next = self.stepper.step(state, action);
-        if let Some(next) = next.filter(|&next| next as usize >= self.promising.len()) {
-            self.promising.push(self.stepper.is_promising(next));
-            debug_assert_eq!(self.promising.len(), next as usize + 1, "states are numbered one by one");
+        if let Some(next) = next.filter(|&next| next as usize >= self.outlooks.len()) {
+            self.outlooks.push(self.stepper.outlook(next));
+            debug_assert_eq!(self.outlooks.len(), next as usize + 1, "states are numbered one by one");
         }
         let stored = next.unwrap_or(IMPOSSIBLE);
-        if self.action_count <= FLAT_ACTIONS {
-            let rows = state as usize + 1;
-            if self.flat.len() < rows * self.action_count {
-                self.flat.resize(rows * self.action_count, UNKNOWN);
+        match self.flat_index(state, action) {
+            Some(at) => {
+                let row_end = ((state as usize + 1) * self.action_count).min(FLAT_PAIRS_MAX);
+                if self.flat.len() < row_end {
+                    self.flat.resize(row_end, UNKNOWN);
+                }
+                self.flat[at] = stored;
             }
-            self.flat[state as usize * self.action_count + action as usize] = stored;
-        } else {
-            self.hashed.insert((state, action), stored);
+            None => {
+                self.hashed.insert((state, action), stored);
+            }
         }
         next
     }
@@ -124,6 +167,9 @@ struct Numbered<'m, M: Model> {
     actions: &'m [M::Action],
     values: &'m Values,
     merges: bool,
+    foresight: Option<Foresight<M::State>>,
+    /// Invocation and return of each operation that foresight was told of, sorted.
+    returns: Vec<(u32, u32)>,
     states: Vec<M::State>,
     index: HashTable<u32>,
     /// What the states hold on the heap.
@@ -153,8 +199,23 @@ impl<M: Model> Stepper for Numbered<'_, M> {
         Some(self.number(next))
     }
 
-    fn is_promising(&self, state: StateId) -> bool {
-        self.model.is_promising(&self.states[state as usize])
+    fn foresee(&mut self, ops: &[Op]) {
+        let must_happen = |op: &&Op| op.demand == Demand::Once && !op.is_pending();
+        let demanded = ops.iter().filter(must_happen).map(|op| (op.inv, &self.actions[op.action as usize]));
+        self.foresight = self.model.foresight(self.actions, &demanded.collect::<Vec<_>>());
+        if self.foresight.is_some() {
+            self.returns = ops.iter().filter(must_happen).map(|op| (op.inv, op.res)).collect();
+        }
+    }
+
+    fn outlook(&self, state: StateId) -> Outlook {
+        let state = &self.states[state as usize];
+        let doomed = self.foresight.as_ref().and_then(|foresight| foresight(state)).map(|position| {
+            let at = self.returns.partition_point(|&(inv, _)| inv < position);
+            assert_eq!(self.returns[at].0, position, "foresight names one of the operations it was given");
+            (position + 1, self.returns[at].1)
+        });
+        Outlook { promising: self.model.is_promising(state), doomed: doomed.unwrap_or_default() }
     }
 
     fn show(&self, state: StateId) -> String {
@@ -162,6 +223,9 @@ impl<M: Model> Stepper for Numbered<'_, M> {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.states.capacity() * size_of::<M::State>() + self.bytes + self.index.capacity() * 5
+        self.returns.capacity() * 8
+            + self.states.capacity() * size_of::<M::State>()
+            + self.bytes
+            + self.index.capacity() * 5
     }
 }

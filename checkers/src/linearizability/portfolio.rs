@@ -6,7 +6,7 @@ use super::distinct::{self, Decision, Item, Why};
 use super::jit::{Jit, words_needed};
 use super::machine::Machine;
 use super::problem::{Op, Problem, Read};
-use super::race::{Engine, Finding, race};
+use super::race::{Engine, Finding, Refuter, race};
 use super::sequential::{Lines, Sequential};
 use super::wgl::Wgl;
 use crate::history::{History, OpId};
@@ -82,10 +82,16 @@ pub(crate) fn decide<M: Model>(
 
 /// Races the general engines.
 fn decide_general<'p>(problem: &'p Problem, machine: &dyn Fn() -> Machine<'p>, terms: &Terms<'_>) -> Decided {
-    let share = terms.budget.with_memory(terms.budget.memory_bytes / 2);
+    let weaker = problem.with_pending_free();
+    let count = if weaker.is_some() { 3 } else { 2 };
+    let share = terms.budget.with_memory(terms.budget.memory_bytes / count);
     let mut engines: Vec<Box<dyn Engine + '_>> = vec![];
     engines.push(Box::new(Wgl::new(problem, &problem.ops, machine(), share.clone())));
-    engines.extend(jit_of_width(problem, machine, &share));
+    engines.extend(jit_of_width(problem, &problem.ops, machine(), &share, Question::Order));
+    if let Some(weaker) = &weaker {
+        let refuter = jit_of_width(problem, weaker, machine(), &share, Question::IsImpossible);
+        engines.extend(refuter.map(|engine| Box::new(Refuter(engine)) as Box<dyn Engine + '_>));
+    }
     run(engines, problem, terms)
 }
 
@@ -129,17 +135,38 @@ fn decide_distinct<M: Model>(history: &History, model: &M, reads: &[Read<M::Acti
     }
 }
 
+/// Configurations that one return may take the refuter: where crashed operations that happen any
+/// number of times make no end of states, it is no use.
+const REFUTER_EXPLORES_MAX: u64 = 1 << 13;
+
+/// What is asked of the just-in-time engine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// An order, or that there is none.
+    Order,
+    /// Only whether there is none.
+    IsImpossible,
+}
+
 /// The just-in-time engine in the narrowest width that holds the operations open at once; `None` if
 /// they are too many for any.
 fn jit_of_width<'p>(
     problem: &'p Problem,
-    machine: &dyn Fn() -> Machine<'p>,
+    ops: &'p [Op],
+    machine: Machine<'p>,
     budget: &Budget,
+    question: Question,
 ) -> Option<Box<dyn Engine + 'p>> {
-    let (ops, machine, budget) = (&problem.ops, machine(), budget.clone());
+    fn boxed<const W: usize>(jit: Jit<'_, W>, question: Question) -> Box<dyn Engine + '_> {
+        match question {
+            Question::Order => Box::new(jit),
+            Question::IsImpossible => Box::new(jit.exact().without_order(REFUTER_EXPLORES_MAX)),
+        }
+    }
+    let budget = budget.clone();
     Some(match words_needed(ops, &problem.pure)? {
-        1 => Box::new(Jit::<1>::new(problem, ops, machine, budget)),
-        2..=4 => Box::new(Jit::<4>::new(problem, ops, machine, budget)),
-        _ => Box::new(Jit::<32>::new(problem, ops, machine, budget)),
+        1 => boxed(Jit::<1>::new(problem, ops, machine, budget), question),
+        2..=4 => boxed(Jit::<4>::new(problem, ops, machine, budget), question),
+        _ => boxed(Jit::<32>::new(problem, ops, machine, budget), question),
     })
 }

@@ -76,6 +76,15 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The same operations, but those that never returned may happen any number of times: a weaker
+    /// history, with far fewer configurations to tell apart. `None` if all of them returned.
+    pub(crate) fn with_pending_free(&self) -> Option<Vec<Op>> {
+        let free = |op: &Op| Op { demand: if op.is_pending() { Demand::Free } else { op.demand }, ..*op };
+        self.ops.iter().any(Op::is_pending).then(|| self.ops.iter().map(free).collect())
+    }
+}
+
 /// An invocation or a return, packed into a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(u32);

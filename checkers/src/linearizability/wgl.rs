@@ -82,7 +82,13 @@ enum Placed {
 
 impl<'p> Wgl<'p> {
     /// A search over `ops` (sorted by `inv`), all of which are demanded once.
-    pub(crate) fn new(problem: &'p Problem, ops: &'p [Op], machine: Machine<'p>, budget: Budget) -> Wgl<'p> {
+    pub(crate) fn new(
+        problem: &'p Problem,
+        ops: &'p [Op],
+        mut machine: Machine<'p>,
+        budget: Budget,
+    ) -> Wgl<'p> {
+        machine.foresee(ops);
         assert!(ops.iter().all(|op| op.demand == Demand::Once), "free operations are for jit");
         let mut crashed: Vec<CrashedKind> = vec![];
         for (i, op) in (0u32..).zip(ops).filter(|(_, op)| op.is_pending()) {
@@ -126,7 +132,7 @@ impl<'p> Wgl<'p> {
         let frame =
             Frame { trail: self.trail.len(), state: self.state, used: self.used, high, first_candidate };
         self.frames.push(frame);
-        if self.is_done() || !self.remember(high) {
+        if self.is_done() || self.is_dead_end(high) || !self.remember(high) {
             return;
         }
         let mut at = self.events.first();
@@ -165,6 +171,12 @@ impl<'p> Wgl<'p> {
                 self.candidates[first_candidate..=at].rotate_right(1);
             }
         }
+    }
+
+    /// An operation past all that are placed can never take effect from here on.
+    fn is_dead_end(&self, high: u32) -> bool {
+        let latest = high.checked_sub(1).map_or(0, |last| self.ops[last as usize].inv);
+        self.machine.dead_end(self.state, latest).is_some()
     }
 
     /// Places every pure operation that is possible now, for as long as there are any.

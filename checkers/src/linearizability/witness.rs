@@ -29,6 +29,8 @@ const START_STATES_MAX: usize = 256;
 const TEST_WORK: (u64, u64) = (4, 1 << 12);
 /// The same for all weakened histories together, after which the core is left as it is.
 const WORK: (u64, u64) = (256, 1 << 19);
+/// Work per operation for the first look, at the history in which crashed operations are let off.
+const WEAKER_WORK: u64 = 1 << 10;
 /// Work to find out how much a sequential search of the whole history takes.
 const TEST_WORK_SEQUENTIAL: u64 = 1 << 16;
 /// The share of the remaining time after which it is.
@@ -120,9 +122,19 @@ impl<'s> Search<'s> {
     /// The core in the order of invocations, the operation of it that cannot be placed, and the
     /// states that it could have found.
     fn core(&mut self) -> (Vec<Op>, Op, Vec<String>) {
-        let all = Weakened { ops: self.problem.ops.clone(), before: vec![] };
+        let mut all = Weakened { ops: self.problem.ops.clone(), before: vec![] };
         let budget = self.budget.clone();
-        let Some(Some(failed)) = self.run(&all, u64::MAX, &budget) else {
+        // Nearly always it does not matter how often the crashed operations happened; and it is far
+        // cheaper not to count them.
+        let mut failed = None;
+        if let Some(ops) = self.problem.with_pending_free() {
+            let weaker = Weakened { ops, before: vec![] };
+            if let Some(Some(op)) = self.run(&weaker, WEAKER_WORK * self.problem.ops.len() as u64, &budget) {
+                (all, failed) = (weaker, Some(op));
+            }
+        }
+        let failed = failed.or_else(|| self.run(&all, u64::MAX, &budget).flatten());
+        let Some(failed) = failed else {
             // Found impossible by depth-first search, and too broad for the set of configurations.
             self.ran_out = true;
             let last =
@@ -257,7 +269,7 @@ impl<'s> Search<'s> {
             return match finding? {
                 Finding::Invalid => Some(last),
                 Finding::Valid(_) => Some(None),
-                Finding::GaveUp(_) => None,
+                Finding::Open | Finding::GaveUp(_) => None,
             };
         }
         macro_rules! run {
@@ -273,7 +285,7 @@ impl<'s> Search<'s> {
                 match finding? {
                     Finding::Invalid => Some(Some(ops[jit.failed_op()])),
                     Finding::Valid(_) => Some(None),
-                    Finding::GaveUp(_) => None,
+                    Finding::Open | Finding::GaveUp(_) => None,
                 }
             }};
         }

@@ -4,14 +4,16 @@
 //! what was surely added and the sum of what may have been.
 
 use super::decode::{echoed, returned};
-use super::{Model, ModelError};
-use crate::history::Operation;
+use super::{Foresight, Model, ModelError};
+use crate::history::{History, Operation};
 use crate::value::{Value, Values};
 
 /// A counter. Its sum is kept in 128 bits, which no history overflows.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearCounter {
     initial: i64,
+    /// If nothing is ever taken off: the largest sum that anybody saw, past which all are alike.
+    seen_most: Option<i128>,
 }
 
 /// What an operation did to a counter. Adding nothing is a read.
@@ -28,9 +30,20 @@ pub enum CounterAction {
 const FUNCTIONS: &str = "add, increment, decrement, add-and-get, get-and-add, read";
 
 impl LinearCounter {
-    /// A counter that starts at `initial`.
-    pub fn new(initial: i64) -> LinearCounter {
-        LinearCounter { initial }
+    /// A counter that starts at `initial`, of which `history` tells how high sums matter.
+    pub fn for_history(initial: i64, history: &History) -> LinearCounter {
+        let counter = LinearCounter { initial, seen_most: None };
+        let mut seen_most = counter.initial();
+        for op in history.operations() {
+            match counter.action(&op, history.values()) {
+                Ok(Some(CounterAction::Read(sum))) => seen_most = seen_most.max(sum),
+                Ok(Some(CounterAction::Add(by))) if by >= 0 => {}
+                Ok(Some(CounterAction::AddAndGet(by, sum))) if by >= 0 => seen_most = seen_most.max(sum),
+                Ok(None) | Err(_) => {}
+                Ok(Some(_)) => return counter,
+            }
+        }
+        LinearCounter { seen_most: Some(seen_most), ..counter }
     }
 }
 
@@ -94,6 +107,41 @@ impl Model for LinearCounter {
         matches!(action, CounterAction::Read(_))
     }
 
+    fn representative(&self, state: i128) -> i128 {
+        self.seen_most.map_or(state, |most| state.min(most + 1))
+    }
+
+    /// A counter that only grows must not be larger than what is read later.
+    fn foresight(
+        &self,
+        actions: &[CounterAction],
+        demanded: &[(u32, &CounterAction)],
+    ) -> Option<Foresight<i128>> {
+        let grows = |action: &CounterAction| match *action {
+            CounterAction::Add(by) | CounterAction::AddAndGet(by, _) => by >= 0,
+            CounterAction::Read(_) => true,
+        };
+        if !actions.iter().all(grows) {
+            return None;
+        }
+        // From the last one backwards: those that bound the sum more than all later ones do.
+        let mut bounds: Vec<(u32, i128)> = vec![];
+        for &(position, action) in demanded.iter().rev() {
+            let bound = match *action {
+                CounterAction::Add(_) => continue,
+                CounterAction::Read(sum) => sum,
+                CounterAction::AddAndGet(by, sum) => sum - i128::from(by),
+            };
+            if bounds.last().is_none_or(|&(_, least)| bound < least) {
+                bounds.push((position, bound));
+            }
+        }
+        Some(Box::new(move |sum| {
+            let within = bounds.partition_point(|(_, bound)| bound >= sum);
+            bounds.get(within).map(|&(position, _)| position)
+        }))
+    }
+
     fn show_state(&self, state: &i128, _: &Values) -> String {
         state.to_string()
     }
@@ -124,8 +172,8 @@ mod tests {
     use super::super::transcript::{Table, actions, checks, history, purity};
     use super::*;
 
-    fn counter(_: &crate::history::History) -> LinearCounter {
-        LinearCounter::new(0)
+    fn counter(history: &History) -> LinearCounter {
+        LinearCounter::for_history(0, history)
     }
 
     #[test]
@@ -165,12 +213,13 @@ mod tests {
             "get-and-add 1 | ok 3",
             "add-and-get 1 | ok 4",
         ]);
-        let a = actions(&LinearCounter::new(0), &h);
+        let a = actions(&counter(&h), &h);
         assert_eq!((a[0], a[2], a[4]), (a[1], a[3], a[5]));
     }
 
     #[test]
     fn pure_actions_change_nothing_and_the_others_do() {
+        purity(counter, &["add 1", "add 2", "read nil | ok 2", "read nil | ok 3", "add-and-get 2 | ok 3"]);
         purity(counter, &["add 1", "dec nil | ok", "read nil | ok 2", "add-and-get 2 | ok 2"]);
     }
 
@@ -178,6 +227,6 @@ mod tests {
     fn tiny_histories_are_judged() {
         assert_eq!(checks(counter, &["add 1", "add 2 | ok", "read nil | ok 3"]), "true");
         assert_eq!(checks(counter, &["add 1", "add 2 | ok", "read nil | ok 1"]), "false");
-        assert_eq!(checks(|_| LinearCounter::new(7), &["add 1", "read nil | ok 7"]), "true");
+        assert_eq!(checks(|h| LinearCounter::for_history(7, h), &["add 1", "read nil | ok 7"]), "true");
     }
 }

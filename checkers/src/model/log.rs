@@ -6,7 +6,7 @@
 
 use super::decode::returned;
 use super::persistent::{Chain, Glimpses};
-use super::{Model, ModelError};
+use super::{Foresight, Model, ModelError};
 use crate::history::{History, Operation};
 use crate::value::{Datum, Value, Values};
 
@@ -113,6 +113,33 @@ impl Model for LinearLog {
             LogState::Entries(entries) if self.glimpses.show(&entries) => LogState::Entries(entries),
             state => LogState::Unseen(if self.with_offsets { state.len() } else { 0 }),
         }
+    }
+
+    /// Logs only grow, so their entries must be the beginning of all that is read later.
+    fn foresight(&self, _: &[LogAction], demanded: &[(u32, &LogAction)]) -> Option<Foresight<LogState>> {
+        let reads = demanded.iter().filter_map(|&(position, action)| match action {
+            LogAction::Read(entries) => Some((position, entries.to_vec())),
+            _ => None,
+        });
+        // From the last read backwards: what it has in common with all later ones.
+        let mut reads: Vec<(u32, Vec<Value>)> = reads.collect();
+        let (last_position, last) = reads.pop()?;
+        let mut common = vec![(last_position, last.len())];
+        for (position, entries) in reads.iter().rev() {
+            let most = common.last().map_or(0, |&(_, len)| len);
+            let len = entries.iter().zip(&last[..most]).take_while(|(a, b)| a == b).count();
+            common.push((*position, len));
+        }
+        let last = Chain::from_piece(&last).beginnings();
+        Some(Box::new(move |state| {
+            let LogState::Entries(entries) = state else { return Some(last_position) };
+            let len = entries.len();
+            if len > 0 && last.get(len - 1) != Some(&entries.fingerprint()) {
+                return Some(last_position);
+            }
+            let fits = common.partition_point(|&(_, in_common)| len <= in_common);
+            common.get(fits).map(|&(position, _)| position)
+        }))
     }
 
     fn show_state(&self, state: &LogState, values: &Values) -> String {

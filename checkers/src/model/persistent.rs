@@ -52,7 +52,7 @@ impl<T: Copy + Eq + Hash> Chain<T> {
         if piece.is_empty() {
             return self.clone();
         }
-        let hash = piece.iter().fold(self.hash(), |hash, element| append_hash(hash, element));
+        let hash = piece.iter().fold(self.fingerprint(), |hash, element| append_hash(hash, element));
         let len = self.len() + piece.len();
         Chain(Some(Arc::new(Node { parent: self.clone(), piece, hash, len })))
     }
@@ -99,7 +99,8 @@ impl<T: Copy + Eq + Hash> Chain<T> {
             .collect()
     }
 
-    fn hash(&self) -> u64 {
+    /// Equal for equal sequences; the last of [`Chain::beginnings`], if there is any.
+    pub fn fingerprint(&self) -> u64 {
         self.0.as_ref().map_or(0, |node| node.hash)
     }
 
@@ -141,7 +142,7 @@ impl Glimpses {
 
     /// False if no operation returned a sequence that begins like this one.
     pub fn show<T: Copy + Eq + Hash>(&self, sequence: &Chain<T>) -> bool {
-        sequence.is_empty() || self.show_hash(sequence.hash())
+        sequence.is_empty() || self.show_hash(sequence.fingerprint())
     }
 
     /// The same of anything else that went into `beginnings` by its fingerprint.
@@ -162,7 +163,7 @@ impl<T> Drop for Node<T> {
 
 impl<T: Copy + Eq + Hash> PartialEq for Chain<T> {
     fn eq(&self, other: &Chain<T>) -> bool {
-        if self.len() != other.len() || self.hash() != other.hash() {
+        if self.len() != other.len() || self.fingerprint() != other.fingerprint() {
             return false;
         }
         let (mut left, mut right) = (&self.0, &other.0);
@@ -194,7 +195,7 @@ impl<T: Copy + Eq + Hash> Eq for Chain<T> {}
 impl<T: Copy + Eq + Hash> Hash for Chain<T> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_usize(self.len());
-        hasher.write_u64(Chain::hash(self));
+        hasher.write_u64(self.fingerprint());
     }
 }
 

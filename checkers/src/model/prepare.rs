@@ -156,7 +156,7 @@ pub fn prepare(
         ModelName::LinearSet => AnyModel::LinearSet(LinearSet::for_history(history)),
         ModelName::LinearCounter => {
             let start = history.values().int_of(initial).expect("read_initial refuses what is no integer");
-            AnyModel::LinearCounter(LinearCounter::new(start))
+            AnyModel::LinearCounter(LinearCounter::for_history(start, history))
         }
         ModelName::LinearLog => AnyModel::LinearLog(LinearLog::for_history(history)),
     };
