@@ -216,6 +216,19 @@ pub(super) fn escape(bytes: &[u8]) -> String {
     out
 }
 
+/// Where the character ends of whose bytes `at` divides some from others; `at` if it divides none.
+/// At the end of `bytes` that is `at` too, however many bytes the character lacks.
+pub(super) fn char_end(bytes: &[u8], at: usize) -> usize {
+    for start in at.saturating_sub(3)..at {
+        for end in at + 1..=(start + 4).min(bytes.len()) {
+            if std::str::from_utf8(&bytes[start..end]).is_ok_and(|text| text.chars().count() == 1) {
+                return end;
+            }
+        }
+    }
+    at
+}
+
 /// At most `chars` characters of `bytes`, escaped and in backquotes, for messages.
 pub(super) fn quote(bytes: &[u8], chars: usize) -> String {
     let text = escape(&bytes[..bytes.len().min(chars * 4)]);

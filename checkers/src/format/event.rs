@@ -1,6 +1,6 @@
 //! What the parsers share: a cursor over bytes, the ways to stop, and an event in the making.
 
-use super::error::{LimitReached, quote};
+use super::error::{LimitReached, char_end, quote};
 use crate::history::{ANONYMOUS, Event, EventKind, FunctionId, HistoryBuilder, PairingError, Process};
 use crate::value::{Datum, Value, Values};
 
@@ -89,10 +89,11 @@ impl<'a> Cursor<'a> {
         }))
     }
 
-    /// The bytes `start..end` are wrong.
+    /// The bytes `start..end` are wrong, and with them the character whose first bytes they may
+    /// end in.
     #[cold]
     pub(super) fn wrong(&self, start: usize, end: usize, expected: &str) -> Stop {
-        let end = end.clamp(start, self.bytes.len());
+        let end = char_end(self.bytes, end.clamp(start, self.bytes.len()));
         Stop::Problem(Box::new(Problem {
             at: start,
             len: end - start,

@@ -505,7 +505,16 @@ fn word(cursor: &mut Cursor<'_>, name: &'static str, value: Value) -> Result<Val
     if name.as_bytes().starts_with(rest) {
         return Err(cursor.ended(name));
     }
-    Err(cursor.wrong(cursor.pos, cursor.pos + rest.len().min(name.len()), "a value, such as null or true"))
+    let Some(len) = rest.iter().position(|byte| !byte.is_ascii_alphabetic()) else {
+        // The word may go on in the bytes that follow.
+        return Err(if cursor.eof { misspelt(cursor, rest.len()) } else { Stop::More });
+    };
+    Err(misspelt(cursor, len))
+}
+
+#[cold]
+fn misspelt(cursor: &Cursor<'_>, len: usize) -> Stop {
+    cursor.wrong(cursor.pos, cursor.pos + len, "a value, such as null or true")
 }
 
 fn colon(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
