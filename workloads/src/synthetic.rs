@@ -82,8 +82,16 @@ pub enum Object {
     /// Acquire and release; an acquire waits until the lock is free. The last ones may wait forever,
     /// and have no completion then.
     Mutex,
+    /// As the mutex, but its owner, whom the value `{:client c}` names, may acquire it once more
+    /// before it releases.
+    ReentrantMutex,
+    /// As the mutex with owners, and each acquire returns a fencing token: `{:client c, :fence n}`
+    /// with n = 1, 2, 3, …
+    FencedMutex,
     /// Enqueue and dequeue; an empty queue returns nil.
     FifoQueue,
+    /// Enqueue, and dequeue any of the elements; an empty queue returns nil.
+    UnorderedQueue,
     /// Push and pop; an empty stack returns nil.
     Stack,
     /// Insert, and delete the largest; an empty one returns nil.
@@ -130,10 +138,12 @@ pub enum Violation {
     Reordered,
     /// A dequeue or pop finds nothing although some value was put in before it and taken out after.
     FalseEmpty,
-    /// A client acquires a mutex that another holds: two acquires complete while at most no release
-    /// between them was even invoked. Nobody crashes in such a history before that point, since a
-    /// crashed release would explain it.
+    /// A client acquires a mutex that another holds: two acquires complete while no release between
+    /// them was even invoked. Nobody crashes in such a history before that point, since a crashed
+    /// release would explain it.
     DoubleAcquire,
+    /// An acquire returns the fencing token that an acquire before it returned.
+    StaleToken,
 }
 
 /// Where in the history the violation is planted: the place closest to it where it is certain.
@@ -302,9 +312,9 @@ impl Synthetic {
         self.validate_values()?;
         if let Some(mix) = &self.mix {
             let functions = object.functions();
-            if object == Object::Mutex || mix.0.len() != functions.len() || mix.0.iter().all(|&w| w == 0) {
+            if object.is_lock() || mix.0.len() != functions.len() || mix.0.iter().all(|&w| w == 0) {
                 let expected = match object {
-                    Object::Mutex => "none: acquire and release take turns".to_owned(),
+                    _ if object.is_lock() => "none: whoever holds the lock releases it".to_owned(),
                     _ => format!("one weight each for {}, not all 0", functions.join(":")),
                 };
                 return Err(SyntheticError::OutOfRange { what: "mix", found: mix.to_string(), expected });
@@ -327,7 +337,7 @@ impl Synthetic {
         let (object, Some(values)) = (self.object, self.values) else { return Ok(()) };
         let wrong = |expected| Err(SyntheticError::WrongValues { object, values, expected });
         match (object, values) {
-            (Object::Mutex, _) => wrong("none: a mutex holds no value"),
+            _ if object.is_lock() => wrong("none: a mutex holds no value"),
             (Object::LinearCounter, Values::Distinct) => wrong("a range such as 1..5 of numbers to add"),
             (_, Values::Range { start, end }) if start >= end => {
                 wrong("a range START..END that is not empty")
@@ -342,13 +352,16 @@ impl Synthetic {
 
 impl Object {
     /// All objects.
-    pub const ALL: [Object; 11] = [
+    pub const ALL: [Object; 14] = [
         Object::Register,
         Object::CasRegister,
         Object::MultiRegister,
         Object::Kv,
         Object::Mutex,
+        Object::ReentrantMutex,
+        Object::FencedMutex,
         Object::FifoQueue,
+        Object::UnorderedQueue,
         Object::Stack,
         Object::PriorityQueue,
         Object::LinearSet,
@@ -364,7 +377,10 @@ impl Object {
             Object::MultiRegister => "multi-register",
             Object::Kv => "kv",
             Object::Mutex => "mutex",
+            Object::ReentrantMutex => "reentrant-mutex",
+            Object::FencedMutex => "fenced-mutex",
             Object::FifoQueue => "fifo-queue",
+            Object::UnorderedQueue => "unordered-queue",
             Object::Stack => "stack",
             Object::PriorityQueue => "priority-queue",
             Object::LinearSet => "linear-set",
@@ -381,8 +397,8 @@ impl Object {
             Object::CasRegister => &["read", "write", "cas"],
             Object::MultiRegister => &["r", "w"],
             Object::Kv => &["get", "put", "append"],
-            Object::Mutex => &["acquire", "release"],
-            Object::FifoQueue => &["dequeue", "enqueue"],
+            Object::Mutex | Object::ReentrantMutex | Object::FencedMutex => &["acquire", "release"],
+            Object::FifoQueue | Object::UnorderedQueue => &["dequeue", "enqueue"],
             Object::Stack => &["pop", "push"],
             Object::PriorityQueue => &["extract-max", "insert"],
             Object::LinearSet | Object::LinearCounter => &["read", "add"],
@@ -400,14 +416,18 @@ impl Object {
         })
     }
 
-    /// The usual values; `None` for the mutex, which has none.
+    /// The usual values; `None` for the mutexes, which have none.
     pub fn values(self) -> Option<Values> {
         match self {
-            Object::Mutex => None,
+            _ if self.is_lock() => None,
             Object::CasRegister => Some(Values::Range { start: 0, end: 5 }),
             Object::LinearCounter => Some(Values::Range { start: 1, end: 6 }),
             _ => Some(Values::Distinct),
         }
+    }
+
+    fn is_lock(self) -> bool {
+        matches!(self, Object::Mutex | Object::ReentrantMutex | Object::FencedMutex)
     }
 
     fn has_keys(self) -> bool {
@@ -422,7 +442,9 @@ pub fn violations_for(object: Object) -> &'static [Violation] {
         Object::Register | Object::MultiRegister => &[StaleRead, FutureRead, Phantom],
         Object::CasRegister => &[StaleRead, FutureRead, Phantom, FalseCas],
         Object::Kv => &[StaleRead, Phantom, Lost],
-        Object::Mutex => &[DoubleAcquire],
+        Object::Mutex | Object::ReentrantMutex => &[DoubleAcquire],
+        Object::FencedMutex => &[DoubleAcquire, StaleToken],
+        Object::UnorderedQueue => &[Duplicate, Phantom, FalseEmpty],
         Object::FifoQueue | Object::Stack | Object::PriorityQueue => {
             &[Duplicate, Phantom, Reordered, FalseEmpty]
         }
@@ -433,7 +455,7 @@ pub fn violations_for(object: Object) -> &'static [Violation] {
 
 impl Violation {
     /// All kinds.
-    pub const ALL: [Violation; 9] = [
+    pub const ALL: [Violation; 10] = [
         Violation::StaleRead,
         Violation::FutureRead,
         Violation::Phantom,
@@ -443,6 +465,7 @@ impl Violation {
         Violation::Reordered,
         Violation::FalseEmpty,
         Violation::DoubleAcquire,
+        Violation::StaleToken,
     ];
 
     /// Its name on the command line.
@@ -457,6 +480,7 @@ impl Violation {
             Violation::Reordered => "reordered",
             Violation::FalseEmpty => "false-empty",
             Violation::DoubleAcquire => "double-acquire",
+            Violation::StaleToken => "stale-token",
         }
     }
 }
@@ -616,6 +640,13 @@ impl Payload {
             Payload::Pair(from, to) => {
                 let pair = [arena.int(*from), arena.int(*to)];
                 arena.list(&pair)
+            }
+            Payload::Client { client, token } => {
+                let mut pairs = vec![(arena.keyword("client"), arena.int(*client))];
+                if let Some(token) = token {
+                    pairs.push((arena.keyword("fence"), arena.int(*token)));
+                }
+                arena.map(&pairs)
             }
             Payload::List(members) => {
                 let members: Vec<Value> = members.iter().map(|&m| arena.int(m)).collect();
