@@ -40,7 +40,7 @@ pub enum FormatError {
         /// What the format wants there.
         expected: String,
         /// What the user might do about it, where something is known.
-        help: Option<&'static str>,
+        help: Option<String>,
     },
     /// The events do not fit together.
     #[error("{place}: {source}")]
@@ -160,7 +160,7 @@ impl FormatError {
                 "it begins with {head}; known formats are {}. If it is one of them, name it.",
                 known_formats()
             )),
-            FormatError::Syntax { help, .. } => help.map(str::to_owned),
+            FormatError::Syntax { help, .. } => help.clone(),
             FormatError::Pairing { source, .. } => match source {
                 PairingError::AlreadyOpen { .. } => Some(
                     "a client whose operation timed out goes on under a new process number, or its \
