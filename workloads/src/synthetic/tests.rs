@@ -50,11 +50,13 @@ fn every_violation_is_not_linearizable() {
         for &violation in violations_for(object) {
             for (seed, position) in (0..).zip(Position::ALL) {
                 let values = violation_values(object, violation);
+                // The validator of a witness tries every order of the appends that are not in it.
+                let operations = if matches!(object, Object::Kv | Object::LinearLog) { 20 } else { 40 };
                 let plan = Synthetic {
                     violation: Some(violation),
                     position,
                     values,
-                    operations: 40,
+                    operations,
                     ..small(object, seed)
                 };
                 assert_eq!(verdict(&plan), "false", "{plan:?}");
