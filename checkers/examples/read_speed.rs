@@ -1,9 +1,9 @@
 //! How fast histories are read: MB/s of each format on one core, best of several runs. Where the
 //! system tells it (Linux), time is that of the processor, so that a busy machine matters less.
 //!
-//! `cargo run --release -p shakedown-checkers --example read_speed [MEGABYTES]`
+//! `cargo run --release -p shakedown-checkers --example read_speed [MEGABYTES | FILE…]`
 //!
-//! The input is a register history as Jepsen records them (read, write and cas by ten clients, with
+//! The input is the files, or else a register history as Jepsen records them (read, write and cas by ten clients, with
 //! index and time), and for comparison transactions that append to lists, both made in memory.
 
 use shakedown_checkers::format::{self, Format, Limits};
@@ -13,8 +13,14 @@ use std::time::Instant;
 const RUNS: usize = 5;
 
 fn main() {
-    let megabytes = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(64);
     println!("{:<10} {:<14} {:>8} {:>10} {:>12}", "history", "format", "MB/s", "events", "ns/event");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let megabytes = match &arguments[..] {
+        [] => Some(64),
+        [number] => number.parse().ok(),
+        _ => None,
+    };
+    let Some(megabytes) = megabytes else { return arguments.iter().for_each(|path| measure_file(path)) };
     let register = register_history(megabytes << 20);
     let transactions = list_append_history(megabytes << 20);
     for (name, edn) in [("register", register), ("append", transactions)] {
@@ -27,6 +33,14 @@ fn main() {
             }
         }
     }
+}
+
+fn measure_file(path: &str) {
+    let text = std::fs::read(path).expect("the file is readable");
+    let (_, format) =
+        format::read_and_tell(&text[..], path, None, &Limits::default()).expect("it is a history");
+    let name = std::path::Path::new(path).file_stem().and_then(|stem| stem.to_str());
+    measure(name.unwrap_or(path), format, &text);
 }
 
 fn measure(name: &str, format: Format, text: &[u8]) {

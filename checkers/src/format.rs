@@ -162,7 +162,8 @@ pub fn read_and_tell(
     let depth = input.limits.depth;
     // Nothing but blanks is an empty history in every format.
     let blank = head.trim_ascii().is_empty().then_some(Format::Edn);
-    let Some(format) = format.or_else(|| detect(head)).or(blank) else {
+    let detected = detect(head);
+    let Some(format) = format.or(detected).or(blank) else {
         return Err(FormatError::Unknown { name: name.to_owned(), head: error::quote(head, 60) });
     };
     let history = match format {
@@ -171,7 +172,17 @@ pub fn read_and_tell(
         Format::JepsenLog => input.read(jepsen_log::JepsenLog::default()),
         Format::PorcupineKv => input.read(porcupine_kv::PorcupineKv),
     };
-    history.map(|history| (history, format))
+    match history {
+        Ok(history) => Ok((history, format)),
+        Err(FormatError::Syntax { place, found, expected, help }) => {
+            let other = detected.filter(|detected| *detected != format);
+            let hint = other.map(|other| {
+                format!("it was read as {format}, but its content looks like {other}; name that, or none")
+            });
+            Err(FormatError::Syntax { place, found, expected, help: hint.or(help) })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the file at `path`, or standard input for `-`.
@@ -309,7 +320,7 @@ impl Input<'_, '_> {
                     place: self.place(problem.at, problem.len),
                     found: problem.found,
                     expected: problem.expected,
-                    help: problem.help,
+                    help: problem.help.map(str::to_owned),
                 }
             }
             Stop::Limit { at, limit } => FormatError::Limit { place: self.place(at, 1), limit },

@@ -14,6 +14,7 @@
 //! `jit` and `wgl` race, and the one that needs less work is heard; so nothing in the result depends
 //! on how many threads there are or how fast they run, unless a time limit ends the check.
 
+mod advice;
 mod bits;
 mod budget;
 mod distinct;
@@ -36,7 +37,8 @@ use crate::model::joined::Joined;
 use crate::model::{Model, ModelError};
 use crate::options::{Consistency, Options};
 use crate::value::{FastBuild, Value};
-use crate::verdict::{Certificate, Part, Reason, Unknown, Verdict};
+use crate::verdict::{Certificate, Part, Unknown, Verdict};
+use advice::Hardness;
 use budget::Budget;
 use hashbrown::HashMap;
 use portfolio::{Decided, Effort, Terms};
@@ -206,7 +208,7 @@ impl<M: Model> Run<'_, M> {
         decided
     }
 
-    fn verdict(self, parts: &[PartReads<M::Action>]) -> Verdict {
+    fn verdict(mut self, parts: &[PartReads<M::Action>]) -> Verdict {
         for (part, decided) in parts.iter().zip(&self.decided) {
             let witness = match decided {
                 Some(Decided::Invalid(Some(near))) => witness::of_distinct(self.history, part, near),
@@ -219,37 +221,32 @@ impl<M: Model> Run<'_, M> {
         }
         let valid = self.decided.iter().filter(|d| matches!(d, Some(Decided::Valid(_)))).count();
         let mut certificate = Certificate::default();
-        for (part, decided) in parts.iter().zip(self.decided) {
-            match decided.expect("the second round decides what the first did not") {
+        for (part, decided) in parts.iter().zip(&mut self.decided) {
+            match decided.take().expect("the second round decides what the first did not") {
                 Decided::Valid(order) => certificate.parts.push(Part { key: part.key, order }),
                 Decided::Unknown(effort) => {
-                    return Verdict::Unknown(Box::new(unknown(part.key, effort, (valid, parts.len()))));
+                    return Verdict::Unknown(Box::new(self.unknown(part, effort, (valid, parts.len()))));
                 }
                 Decided::Invalid(_) => unreachable!("an invalid part is reported above"),
             }
         }
         Verdict::Valid(certificate)
     }
-}
 
-fn unknown(key: Option<Value>, effort: Effort, parts: (usize, usize)) -> Unknown {
-    let reason = effort.reason.expect("the second round has no work limit");
-    let advice = match reason {
-        Reason::Time => "Allow more time (--time-limit), or record with fewer concurrent clients per key.",
-        Reason::Memory => {
-            "Allow more memory (--memory-limit), or record with fewer concurrent clients per key."
+    fn unknown(&self, part: &PartReads<M::Action>, effort: Effort, parts: (usize, usize)) -> Unknown {
+        let reason = effort.reason.expect("the second round has no work limit");
+        let limit_bytes = self.budget.memory_bytes;
+        let hard = Hardness::of(self.model, part);
+        Unknown {
+            reason,
+            key: part.key,
+            placed: effort.placed,
+            total: effort.total,
+            configurations: effort.configurations,
+            // Engines count what they reserved, and notice too much of it once they have it.
+            memory_bytes: effort.memory_bytes.min(limit_bytes),
+            parts,
+            advice: advice::advise(reason, self.consistency, limit_bytes, hard),
         }
-        Reason::Interrupted => "Let it run on, or give it a --time-limit to stop by itself.",
-        Reason::Concurrency => "Record with fewer operations open at once, or spread them over keys.",
-    };
-    Unknown {
-        reason,
-        key,
-        placed: effort.placed,
-        total: effort.total,
-        configurations: effort.configurations,
-        memory_bytes: effort.memory_bytes,
-        parts,
-        advice: advice.to_owned(),
     }
 }

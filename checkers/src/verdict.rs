@@ -86,11 +86,11 @@ pub struct Unknown {
     pub total: usize,
     /// Configurations explored.
     pub configurations: u64,
-    /// Most memory used by the engines, in bytes.
+    /// Memory that the engines held when they gave up, in bytes, about; the limit at most.
     pub memory_bytes: usize,
     /// Parts already found valid, and parts in all.
     pub parts: (usize, usize),
-    /// The next thing to try, as a sentence.
+    /// What to try next, in sentences.
     pub advice: String,
 }
 

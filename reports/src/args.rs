@@ -18,13 +18,14 @@ use std::time::Duration;
                   operations explains every result, and proves its answer.\n\n\
                   Without a command it judges two small histories that come with it, as a demonstration.",
     after_help = "Examples:\n  \
-        shakedown                                       a demonstration on a bundled history\n  \
-        shakedown check history.edn                     judge a history, guessing its model\n  \
-        shakedown check --model cas-register *.log      judge many\n  \
-        shakedown models                                what can be judged\n  \
-        shakedown convert history.edn history.jsonl     change the format\n  \
-        shakedown generate --model register -o h.jsonl  make a history to try things on\n\n\
-        Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments or unreadable input, 255 internal error."
+        shakedown                                     a demonstration\n  \
+        shakedown check history.edn                   judge a history, guess its model\n  \
+        shakedown check --model cas-register *.log    judge many\n  \
+        shakedown models                              what can be judged\n  \
+        shakedown convert history.edn history.jsonl   change the format\n  \
+        shakedown generate --model stack -o h.jsonl   make a history to try things on\n\n\
+        Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad arguments or\n\
+        unreadable input, 255 internal error."
 )]
 pub struct Cli {
     /// What to do; nothing means the demonstration.
@@ -48,9 +49,9 @@ pub enum Command {
 /// Arguments of `shakedown check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Output (text): for each file a line PATH<TAB>true|false|unknown on standard output, then, unless
---quiet, the explanation, indented. A file that cannot be read is reported on standard error and
-does not stop the others.
+Output (text): for each file a line PATH<TAB>true|false|unknown on standard
+output, then, unless --quiet, the explanation, indented. A file that cannot be
+read is reported on standard error and does not stop the others.
 
 Examples:
   shakedown check history.edn
@@ -133,9 +134,10 @@ pub struct ModelsArgs {
 /// Arguments of `shakedown convert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The format to write goes by the file's extension, under .gz or .zst if there is one: .edn, .jsonl or
-.json, .log (Jepsen's text log), .txt (Porcupine's key-value log). A log holds only what it has words
-for; EDN and JSON lines hold everything.
+The format to write goes by the file's extension, under .gz or .zst if there is
+one: .edn, .log (Jepsen's text log), .txt (Porcupine's key-value log); anything
+else is JSON lines. A log holds only what it has words for; EDN and JSON lines
+hold everything.
 
 Examples:
   shakedown convert history.edn history.jsonl
@@ -154,7 +156,7 @@ pub struct ConvertArgs {
     #[arg(short, long, value_name = "FORMAT")]
     pub input_format: Option<String>,
 
-    /// The format of OUT; by its extension if not given, JSON lines on standard output
+    /// The format of OUT; by its extension if not given, JSON lines where that says nothing
     #[arg(short, long, value_name = "FORMAT")]
     pub output_format: Option<String>,
 }
@@ -162,12 +164,13 @@ pub struct ConvertArgs {
 /// Arguments of `shakedown generate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Clients work in a closed loop: each invokes its next operation when the last one has returned, after
-exponentially distributed latencies. The same arguments and seed give the same bytes.
+Clients work in a closed loop: each invokes its next operation when the last one
+has returned, after exponentially distributed latencies. The same arguments and
+seed give the same bytes.
 
 Examples:
-  shakedown generate --model register --operations 1000 --clients 10 -o history.jsonl
-  shakedown generate --model cas-register --values 0..5 --crash-rate 0.05 --seed 7 -o history.edn
+  shakedown generate --model register -n 1000 -c 10 -o history.jsonl
+  shakedown generate --model cas-register --values 0..5 --crash-rate 0.05 -s 7
   shakedown generate --model register --violation stale-read | shakedown check -")]
 pub struct GenerateArgs {
     /// The model that the history follows
@@ -214,7 +217,7 @@ pub struct GenerateArgs {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 
-    /// The format to write; by the file's extension if not given, JSON lines on standard output
+    /// The format to write; by the file's extension if not given, JSON lines where that says nothing
     #[arg(long, value_name = "FORMAT")]
     pub output_format: Option<String>,
 }
@@ -294,6 +297,18 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_terminal_of_80_columns() {
+        let root = Cli::command();
+        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+            // What is written by hand; clap wraps the rest, and would break these lines anywhere.
+            let text = command.get_after_help().expect("every command has examples").to_string();
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
     }
 
     #[test]

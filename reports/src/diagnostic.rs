@@ -47,19 +47,21 @@ impl InputError {
 
     /// A name that is none of `known`: the answer has the nearest one, and the list.
     pub fn unknown_name<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> InputError {
-        let known: Vec<&str> = known.into_iter().collect();
-        let nearest = known
-            .iter()
-            .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), candidate), candidate))
-            .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
-            .min_by_key(|(distance, _)| *distance);
-        let mut help = String::new();
-        if let Some((_, nearest)) = nearest {
-            help = format!("did you mean {nearest}? ");
-        }
-        help.push_str(&format!("known {what}s: {}", known.join(", ")));
-        InputError::new(format!("there is no {what} {}", printable(name)), Some(help))
+        let message = format!("there is no {what} {}", printable(name));
+        InputError::new(message, Some(suggestion(&format!("known {what}s"), name, known)))
     }
+}
+
+/// The name of `known` nearest to `name`, if one is near, and then all of them after `heading`.
+pub fn suggestion<'a>(heading: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance);
+    let offer = nearest.map_or(String::new(), |(_, nearest)| format!("did you mean {nearest}? "));
+    format!("{offer}{heading}: {}", known.join(", "))
 }
 
 impl fmt::Display for InputError {

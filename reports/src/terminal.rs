@@ -49,23 +49,49 @@ pub fn wrap_into(out: &mut String, width: usize, first: &str, rest: &str, text: 
     }
 }
 
-/// `text` cut to `width` columns, with `…` where something is missing.
-pub fn truncate(text: &str, width: usize) -> Cow<'_, str> {
+/// `text` in `lines_max` lines of `width` columns at most. What does not fit goes from its middle.
+pub fn fold(text: &str, width: usize, lines_max: usize) -> Vec<String> {
+    let shown = if display_width(text) <= width * lines_max {
+        Cow::Borrowed(text)
+    } else {
+        // A wide character may leave a column of its line unused.
+        shorten(text, width.saturating_sub(1) * lines_max)
+    };
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for c in shown.chars() {
+        let columns = display_width(c.encode_utf8(&mut [0; 4]));
+        if used + columns > width && used > 0 {
+            lines.push(String::new());
+            used = 0;
+        }
+        used += columns;
+        lines.last_mut().expect("never empty").push(c);
+    }
+    if lines.len() > lines_max {
+        return vec![shorten(text, width).into_owned()];
+    }
+    lines
+}
+
+/// `text` in `width` columns at most, with `…` in place of its middle if it is longer.
+pub fn shorten(text: &str, width: usize) -> Cow<'_, str> {
     if display_width(text) <= width {
         return Cow::Borrowed(text);
     }
-    let mut cut = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let columns = display_width(c.encode_utf8(&mut [0; 4]));
-        if used + columns + 1 > width {
-            break;
-        }
-        used += columns;
-        cut.push(c);
-    }
-    cut.push('…');
-    Cow::Owned(cut)
+    let columns = |c: char| display_width(c.encode_utf8(&mut [0; 4]));
+    let fitting = |chars: &mut dyn Iterator<Item = char>, room: usize| {
+        let mut used = 0;
+        let fits = |c: &char| {
+            used += columns(*c);
+            used <= room
+        };
+        chars.take_while(fits).map(char::len_utf8).sum::<usize>()
+    };
+    let room = width.saturating_sub(1);
+    let head = fitting(&mut text.chars(), room.div_ceil(2));
+    let tail = fitting(&mut text.chars().rev(), room / 2);
+    Cow::Owned(format!("{}…{}", &text[..head], &text[text.len() - tail..]))
 }
 
 /// `text` filled up with spaces to `width` columns.
@@ -122,11 +148,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn truncation_counts_columns_and_marks_the_cut() {
-        assert_eq!(truncate("write 1", 7), "write 1");
-        assert_eq!(truncate("write 12", 7), "write …");
-        assert_eq!(truncate("日本語", 5), "日本…");
-        assert_eq!(truncate("日本語", 4), "日…");
+    fn what_is_cut_is_the_middle_and_is_marked() {
+        assert_eq!(shorten("write 1", 7), "write 1");
+        assert_eq!(shorten("write 12", 7), "wri… 12");
+        assert_eq!(shorten("日本語", 5), "日…語");
+        assert_eq!(shorten("日本語", 4), "日…");
+        assert_eq!(shorten("日本語", 1), "…");
+    }
+
+    #[test]
+    fn long_text_folds_and_then_loses_its_middle() {
+        assert_eq!(fold("write 1", 9, 3), ["write 1"]);
+        assert_eq!(fold("write abcdefghij", 9, 3), ["write abc", "defghij"]);
+        assert_eq!(fold("日本語日本語", 5, 3), ["日本", "語日", "本語"]);
+        let value = format!("write {}", "0123456789".repeat(5));
+        for width in 9..60 {
+            let lines = fold(&value, width, 3);
+            assert!(lines.len() <= 3 && lines.iter().all(|line| display_width(line) <= width), "{lines:?}");
+            assert_eq!(lines.concat().contains('…'), value.len() > 3 * width, "{width} {lines:?}");
+            assert!(lines.concat().ends_with("789"), "{lines:?}");
+        }
     }
 
     #[test]

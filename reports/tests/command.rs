@@ -67,9 +67,12 @@ fn wrong_arguments_are_254_with_the_nearest_name() {
         (vec!["check", "--consistency", "eventual", "x"], "per-key"),
         (vec!["models", "elephant"], "there is no model elephant"),
         (vec!["convert", "only-one"], "<OUT>"),
-        (vec!["convert", "x", "y.docx"], "which format to write"),
+        (vec!["check", "-", "x", "-"], "`-` is given more than once"),
         (vec!["generate", "--model", "elephant"], "known models: register"),
         (vec!["generate", "--violation", "stale-reed"], "did you mean stale-read?"),
+        (vec!["generate", "--violation", "nosuch"], "register has: stale-read, future-read, phantom\n"),
+        (vec!["generate", "-m", "mutex", "--violation", "stale-read"], "mutex has no violation stale-read"),
+        (vec!["generate", "-m", "mutex", "--violation", "double-aquire"], "did you mean double-acquire?"),
         (vec!["generate", "--values", "many"], "distinct"),
     ] {
         let run = shakedown(&args);
@@ -235,6 +238,96 @@ fn histories_survive_conversion_and_compression() {
     let gzip = fs::read(files.path("b.jsonl.gz")).unwrap();
     let zstd = fs::read(files.path("c.edn.zst")).unwrap();
     assert!(gzip.starts_with(&[0x1f, 0x8b]) && zstd.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]), "not compressed");
+}
+
+#[test]
+fn a_name_that_says_no_format_gets_json_lines() {
+    let files = Files::new();
+    let input = files.write("in.edn", "{:process 0, :type :ok, :f :read, :value 1}");
+    for (name, magic) in
+        [("history", &b"{\"index\":0"[..]), ("h.gz", &[0x1f, 0x8b]), ("h.x.zst", &[0x28, 0xb5])]
+    {
+        let output = files.path(name);
+        assert_eq!(code(&shakedown(&["convert", &input, &output])), 0, "{name}");
+        assert!(fs::read(&output).unwrap().starts_with(magic), "{name}");
+        assert_eq!(stdout(&shakedown(&["check", "--quiet", &output])), format!("{output}\tfalse\n"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_that_is_full_is_named_and_stays_a_device() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    // Through a link, so that a rename in the wrong place would hit the link.
+    let files = Files::new();
+    let full = files.path("full.edn");
+    symlink("/dev/full", &full).unwrap();
+    let run = shakedown(&["generate", "-o", &full]);
+    assert_eq!(code(&run), 254);
+    assert!(stderr(&run).contains("full.edn: No space left on device"), "{}", stderr(&run));
+    assert!(fs::metadata(&full).unwrap().file_type().is_char_device());
+    assert!(!Path::new("/dev/full.unfinished").exists());
+    let run = shakedown(&["generate", "-o", "/dev/full"]);
+    assert!(stderr(&run).contains("/dev/full: No space left on device"), "{}", stderr(&run));
+    let run = command(&["generate"]).stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+    assert_eq!(code(&run), 254);
+    assert!(stderr(&run).contains("standard output: No space left on device"), "{}", stderr(&run));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_output_stays_a_link() {
+    let files = Files::new();
+    let (file, link) = (files.write("real.jsonl", "old"), files.path("link.jsonl"));
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert_eq!(code(&shakedown(&["generate", "-n", "1", "-o", &link])), 0);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().starts_with("{\"index\":0"));
+}
+
+#[test]
+fn explanations_are_set_apart_and_nothing_trails() {
+    let (stale, crashed) = (demo("stale-read.jsonl"), demo("crashed-write.jsonl"));
+    let missing = "no/such/file".to_owned();
+    for files in
+        [vec![&stale], vec![&stale, &crashed], vec![&stale, &missing, &crashed], vec![&missing, &stale]]
+    {
+        let mut args = vec!["check"];
+        args.extend(files.iter().map(|file| file.as_str()));
+        let out = stdout(&shakedown(&args));
+        assert!(!out.starts_with('\n') && !out.ends_with("\n\n") && !out.contains("\n\n\n"), "{out:?}");
+        for file in [&stale, &crashed] {
+            let at = out.find(&format!("{file}\t"));
+            assert!(at.is_none_or(|at| at == 0 || out[..at].ends_with("\n\n")), "{out}");
+        }
+        let summary = out.find(" files: ").map_or(0, |at| out[..at].rfind('\n').unwrap());
+        assert!(files.len() == 1 || out[..summary].ends_with('\n'), "{out}");
+    }
+    let run = shakedown(&["check", "--quiet", &stale, &crashed]);
+    assert!(!stdout(&run).contains("\n\n"), "{}", stdout(&run));
+}
+
+#[test]
+fn a_format_that_the_content_contradicts_is_pointed_out() {
+    let files = Files::new();
+    let json = files.write("h.jsonl", "{\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"value\":1}\n");
+    let edn = files.write("h.edn", "{:process 0, :type :ok, :f :read, :value 1}\n");
+    let broken = files.write("b.edn", "{:process 0, :type :ok, :f :read, :value 1\n");
+    for (path, named, hint) in [
+        (&json, "edn", Some("looks like json")),
+        (&json, "jepsen-log", Some("looks like json")),
+        (&edn, "json", Some("looks like edn")),
+        (&edn, "porcupine-kv", Some("looks like edn")),
+        (&broken, "edn", None),
+    ] {
+        let run = shakedown(&["check", "--input-format", named, path]);
+        assert_eq!(code(&run), 254, "{named} {path}");
+        let said = stderr(&run);
+        match hint {
+            Some(hint) => assert!(said.contains(hint), "{said}"),
+            None => assert!(!said.contains("looks like"), "{said}"),
+        }
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@
 //! ```
 
 mod container;
+mod names;
 mod object;
 mod plant;
 mod random;
@@ -34,8 +35,6 @@ mod schedule;
 
 use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Process};
 use shakedown_checkers::value::{Value, Values as Arena};
-use std::fmt;
-use std::str::FromStr;
 use thiserror::Error;
 
 use object::Payload;
@@ -82,8 +81,16 @@ pub enum Object {
     /// Acquire and release; an acquire waits until the lock is free. The last ones may wait forever,
     /// and have no completion then.
     Mutex,
+    /// As the mutex, but its owner, whom the value `{:client c}` names, may acquire it once more
+    /// before it releases.
+    ReentrantMutex,
+    /// As the mutex with owners, and each acquire returns a fencing token: `{:client c, :fence n}`
+    /// with n = 1, 2, 3, …
+    FencedMutex,
     /// Enqueue and dequeue; an empty queue returns nil.
     FifoQueue,
+    /// Enqueue, and dequeue any of the elements; an empty queue returns nil.
+    UnorderedQueue,
     /// Push and pop; an empty stack returns nil.
     Stack,
     /// Insert, and delete the largest; an empty one returns nil.
@@ -130,10 +137,12 @@ pub enum Violation {
     Reordered,
     /// A dequeue or pop finds nothing although some value was put in before it and taken out after.
     FalseEmpty,
-    /// A client acquires a mutex that another holds: two acquires complete while at most no release
-    /// between them was even invoked. Nobody crashes in such a history before that point, since a
-    /// crashed release would explain it.
+    /// A client acquires a mutex that another holds: two acquires complete while no release between
+    /// them was even invoked. Nobody crashes in such a history before that point, since a crashed
+    /// release would explain it.
     DoubleAcquire,
+    /// An acquire returns the fencing token that an acquire before it returned.
+    StaleToken,
 }
 
 /// Where in the history the violation is planted: the place closest to it where it is certain.
@@ -302,9 +311,9 @@ impl Synthetic {
         self.validate_values()?;
         if let Some(mix) = &self.mix {
             let functions = object.functions();
-            if object == Object::Mutex || mix.0.len() != functions.len() || mix.0.iter().all(|&w| w == 0) {
+            if object.is_lock() || mix.0.len() != functions.len() || mix.0.iter().all(|&w| w == 0) {
                 let expected = match object {
-                    Object::Mutex => "none: acquire and release take turns".to_owned(),
+                    _ if object.is_lock() => "none: whoever holds the lock releases it".to_owned(),
                     _ => format!("one weight each for {}, not all 0", functions.join(":")),
                 };
                 return Err(SyntheticError::OutOfRange { what: "mix", found: mix.to_string(), expected });
@@ -327,7 +336,7 @@ impl Synthetic {
         let (object, Some(values)) = (self.object, self.values) else { return Ok(()) };
         let wrong = |expected| Err(SyntheticError::WrongValues { object, values, expected });
         match (object, values) {
-            (Object::Mutex, _) => wrong("none: a mutex holds no value"),
+            _ if object.is_lock() => wrong("none: a mutex holds no value"),
             (Object::LinearCounter, Values::Distinct) => wrong("a range such as 1..5 of numbers to add"),
             (_, Values::Range { start, end }) if start >= end => {
                 wrong("a range START..END that is not empty")
@@ -342,13 +351,16 @@ impl Synthetic {
 
 impl Object {
     /// All objects.
-    pub const ALL: [Object; 11] = [
+    pub const ALL: [Object; 14] = [
         Object::Register,
         Object::CasRegister,
         Object::MultiRegister,
         Object::Kv,
         Object::Mutex,
+        Object::ReentrantMutex,
+        Object::FencedMutex,
         Object::FifoQueue,
+        Object::UnorderedQueue,
         Object::Stack,
         Object::PriorityQueue,
         Object::LinearSet,
@@ -364,7 +376,10 @@ impl Object {
             Object::MultiRegister => "multi-register",
             Object::Kv => "kv",
             Object::Mutex => "mutex",
+            Object::ReentrantMutex => "reentrant-mutex",
+            Object::FencedMutex => "fenced-mutex",
             Object::FifoQueue => "fifo-queue",
+            Object::UnorderedQueue => "unordered-queue",
             Object::Stack => "stack",
             Object::PriorityQueue => "priority-queue",
             Object::LinearSet => "linear-set",
@@ -381,8 +396,8 @@ impl Object {
             Object::CasRegister => &["read", "write", "cas"],
             Object::MultiRegister => &["r", "w"],
             Object::Kv => &["get", "put", "append"],
-            Object::Mutex => &["acquire", "release"],
-            Object::FifoQueue => &["dequeue", "enqueue"],
+            Object::Mutex | Object::ReentrantMutex | Object::FencedMutex => &["acquire", "release"],
+            Object::FifoQueue | Object::UnorderedQueue => &["dequeue", "enqueue"],
             Object::Stack => &["pop", "push"],
             Object::PriorityQueue => &["extract-max", "insert"],
             Object::LinearSet | Object::LinearCounter => &["read", "add"],
@@ -400,14 +415,18 @@ impl Object {
         })
     }
 
-    /// The usual values; `None` for the mutex, which has none.
+    /// The usual values; `None` for the mutexes, which have none.
     pub fn values(self) -> Option<Values> {
         match self {
-            Object::Mutex => None,
+            _ if self.is_lock() => None,
             Object::CasRegister => Some(Values::Range { start: 0, end: 5 }),
             Object::LinearCounter => Some(Values::Range { start: 1, end: 6 }),
             _ => Some(Values::Distinct),
         }
+    }
+
+    fn is_lock(self) -> bool {
+        matches!(self, Object::Mutex | Object::ReentrantMutex | Object::FencedMutex)
     }
 
     fn has_keys(self) -> bool {
@@ -422,7 +441,9 @@ pub fn violations_for(object: Object) -> &'static [Violation] {
         Object::Register | Object::MultiRegister => &[StaleRead, FutureRead, Phantom],
         Object::CasRegister => &[StaleRead, FutureRead, Phantom, FalseCas],
         Object::Kv => &[StaleRead, Phantom, Lost],
-        Object::Mutex => &[DoubleAcquire],
+        Object::Mutex | Object::ReentrantMutex => &[DoubleAcquire],
+        Object::FencedMutex => &[DoubleAcquire, StaleToken],
+        Object::UnorderedQueue => &[Duplicate, Phantom, FalseEmpty],
         Object::FifoQueue | Object::Stack | Object::PriorityQueue => {
             &[Duplicate, Phantom, Reordered, FalseEmpty]
         }
@@ -433,7 +454,7 @@ pub fn violations_for(object: Object) -> &'static [Violation] {
 
 impl Violation {
     /// All kinds.
-    pub const ALL: [Violation; 9] = [
+    pub const ALL: [Violation; 10] = [
         Violation::StaleRead,
         Violation::FutureRead,
         Violation::Phantom,
@@ -443,6 +464,7 @@ impl Violation {
         Violation::Reordered,
         Violation::FalseEmpty,
         Violation::DoubleAcquire,
+        Violation::StaleToken,
     ];
 
     /// Its name on the command line.
@@ -457,6 +479,7 @@ impl Violation {
             Violation::Reordered => "reordered",
             Violation::FalseEmpty => "false-empty",
             Violation::DoubleAcquire => "double-acquire",
+            Violation::StaleToken => "stale-token",
         }
     }
 }
@@ -484,84 +507,8 @@ impl Position {
     }
 }
 
-fn names<T: fmt::Display>(all: &[T]) -> String {
+fn names<T: ToString>(all: &[T]) -> String {
     all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
-}
-
-macro_rules! named {
-    ($($type:ty, $what:literal;)*) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = SyntheticError;
-
-            fn from_str(text: &str) -> Result<Self, SyntheticError> {
-                Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| {
-                    SyntheticError::UnknownName {
-                        what: $what,
-                        found: text.to_owned(),
-                        expected: format!("one of: {}", names(&Self::ALL)),
-                    }
-                })
-            }
-        }
-    )*};
-}
-
-named! {
-    Object, "model";
-    Violation, "violation";
-    Position, "position";
-}
-
-impl fmt::Display for Values {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Values::Distinct => f.write_str("distinct"),
-            Values::Range { start, end } => write!(f, "{start}..{end}"),
-        }
-    }
-}
-
-impl FromStr for Values {
-    type Err = SyntheticError;
-
-    fn from_str(text: &str) -> Result<Values, SyntheticError> {
-        let range = || {
-            let (start, end) = text.split_once("..")?;
-            let (start, end) = (start.parse().ok()?, end.parse().ok()?);
-            (start < end).then_some(Values::Range { start, end })
-        };
-        let parsed = if text == "distinct" { Some(Values::Distinct) } else { range() };
-        parsed.ok_or_else(|| SyntheticError::UnknownName {
-            what: "values",
-            found: text.to_owned(),
-            expected: "distinct, or a range such as 0..5 (its end is left out)".to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for Mix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.iter().map(u32::to_string).collect::<Vec<_>>().join(":"))
-    }
-}
-
-impl FromStr for Mix {
-    type Err = SyntheticError;
-
-    fn from_str(text: &str) -> Result<Mix, SyntheticError> {
-        let weights: Result<Vec<u32>, _> = text.split(':').map(str::parse).collect();
-        weights.map(Mix).map_err(|_| SyntheticError::UnknownName {
-            what: "mix",
-            found: text.to_owned(),
-            expected: "weights such as 1:1:1, one for each function".to_owned(),
-        })
-    }
 }
 
 /// Journals the run: from records to the columnar history.
@@ -616,6 +563,13 @@ impl Payload {
             Payload::Pair(from, to) => {
                 let pair = [arena.int(*from), arena.int(*to)];
                 arena.list(&pair)
+            }
+            Payload::Client { client, token } => {
+                let mut pairs = vec![(arena.keyword("client"), arena.int(*client))];
+                if let Some(token) = token {
+                    pairs.push((arena.keyword("fence"), arena.int(*token)));
+                }
+                arena.map(&pairs)
             }
             Payload::List(members) => {
                 let members: Vec<Value> = members.iter().map(|&m| arena.int(m)).collect();

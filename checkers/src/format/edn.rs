@@ -14,10 +14,10 @@
 
 use super::edn_token::{
     Number, character, escaped_char, is_delimiter, number_text, skip_blanks, skip_comment, skip_tag, symbol,
-    token, utf8,
+    token,
 };
 use super::error::LimitReached;
-use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, function, kind_named, without_type};
+use super::event::{Cursor, Draft, Field, Notation, Step, Stop, Syntax, usual_key, without_type};
 use crate::history::HistoryBuilder;
 use crate::value::{Value, Values};
 
@@ -151,6 +151,39 @@ enum FrameKind {
     Tagged,
 }
 
+impl Notation for Forms {
+    const TYPES: &'static str = "one of :invoke, :ok, :fail, :info";
+
+    #[inline]
+    fn skip_to_value(&mut self, cursor: &mut Cursor<'_>) -> Result<u8, Stop> {
+        self.skip_to_form(cursor, "a value for this key")
+    }
+
+    #[inline]
+    fn ends_number(byte: u8) -> bool {
+        is_delimiter(byte)
+    }
+
+    #[inline]
+    fn name<'s, 'a: 's>(&'s mut self, cursor: &mut Cursor<'a>, byte: u8) -> Result<Option<&'s str>, Stop> {
+        if byte != b':' {
+            return Ok(None);
+        }
+        let start = cursor.pos;
+        let len = token(cursor)?.len();
+        let name = cursor.utf8(start + 1, len - 1)?;
+        if name.is_empty() {
+            cursor.pos = start;
+            return Ok(None);
+        }
+        Ok(Some(name))
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+        self.form(cursor, values, keep)
+    }
+}
+
 impl Forms {
     fn new(depth: usize) -> Forms {
         Forms { depth, frames: Vec::new(), stack: Vec::new(), text: String::new() }
@@ -165,6 +198,16 @@ impl Forms {
             match self.skip_to_form(cursor, "`}` or a key")? {
                 b'}' => break,
                 b':' => {
+                    let usual = usual_key!(
+                        &cursor.bytes[cursor.pos..],
+                        b":index " => Index, b":time " => Time, b":type " => Type,
+                        b":process " => Process, b":f " => F, b":value " => Value
+                    );
+                    if let Some((field, len)) = usual {
+                        cursor.pos += len;
+                        self.field(Some(field), &mut draft, cursor, builder)?;
+                        continue;
+                    }
                     let key = cursor.pos;
                     let name = token(cursor)?;
                     if name.len() == 1 {
@@ -185,55 +228,6 @@ impl Forms {
             return Err(without_type(cursor, start, cursor.pos, ":type"));
         }
         Ok(draft)
-    }
-
-    /// Reads the value of one field of an event.
-    #[inline]
-    fn field(
-        &mut self,
-        field: Option<Field>,
-        draft: &mut Draft,
-        cursor: &mut Cursor<'_>,
-        builder: &mut HistoryBuilder,
-    ) -> Result<(), Stop> {
-        let byte = self.skip_to_form(cursor, "a value for this key")?;
-        let start = cursor.pos;
-        let Some(field) = field else {
-            self.form(cursor, builder.values(), false)?;
-            return Ok(());
-        };
-        match byte {
-            b'0'..=b'9' | b'-' => {
-                if let Some((int, end)) = cursor.small_int()
-                    && is_delimiter(cursor.bytes[end])
-                {
-                    cursor.pos = end;
-                    return draft
-                        .set_int(field, int, builder.values())
-                        .map_err(|expected| SetError::Expected(expected).at(cursor, start));
-                }
-            }
-            b':' if field == Field::Type => {
-                let name = token(cursor)?;
-                draft.kind = kind_named(&name[1..]);
-                return match draft.kind {
-                    Some(_) => Ok(()),
-                    None => Err(cursor.wrong(start, cursor.pos, "one of :invoke, :ok, :fail, :info")),
-                };
-            }
-            b':' if field == Field::F => {
-                let len = token(cursor)?.len();
-                let name = utf8(cursor, start + 1, len - 1)?;
-                if !name.is_empty() {
-                    draft.f = Some(function(name, builder).map_err(|error| error.at(cursor, start))?);
-                    return Ok(());
-                }
-                cursor.pos = start;
-            }
-            _ => {}
-        }
-        let value = self.form(cursor, builder.values(), true)?;
-        draft.set(field, value, builder).map_err(|error| error.at(cursor, start))
     }
 
     /// Skips blanks, comments and discarded forms; returns the byte that follows.
@@ -406,7 +400,7 @@ impl Forms {
             }
             b':' => {
                 let len = token(cursor)?.len();
-                let name = utf8(cursor, start + 1, len - 1)?;
+                let name = cursor.utf8(start + 1, len - 1)?;
                 match name {
                     "" => Err(cursor.wrong(start, start + 1, "a keyword with a name")),
                     _ if !keep => Ok(Value::NIL),
@@ -433,7 +427,7 @@ impl Forms {
             let Some(len) = memchr::memchr2(b'"', b'\\', rest) else {
                 return Err(cursor.ended("`\"` at the end of the string"));
             };
-            let piece = utf8(cursor, from, len)?;
+            let piece = cursor.utf8(from, len)?;
             cursor.pos = from + len;
             if rest[len] == b'"' {
                 cursor.pos += 1;

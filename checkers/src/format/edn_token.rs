@@ -1,21 +1,16 @@
 //! The tokens of EDN: what is blank, where a token ends, and what its text means.
 
-use super::event::{Cursor, Stop};
+use super::event::{Cursor, Stop, escape_of, hex};
 use crate::value::{Value, Values};
 
 /// The escape sequence in a string whose backslash is at the cursor.
 pub(super) fn escaped_char(cursor: &mut Cursor<'_>) -> Result<char, Stop> {
     let start = cursor.pos;
     cursor.pos += 1;
-    let c = match cursor.need("an escape sequence")? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'n' => '\n',
-        b't' => '\t',
-        b'r' => '\r',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'u' => {
+    let letter = cursor.need("an escape sequence")?;
+    let c = match escape_of(letter) {
+        Some(c) => c,
+        None if letter == b'u' => {
             let Some(digits) = cursor.bytes.get(start + 2..start + 6) else {
                 return Err(cursor.ended("four hexadecimal digits"));
             };
@@ -25,7 +20,7 @@ pub(super) fn escaped_char(cursor: &mut Cursor<'_>) -> Result<char, Stop> {
             cursor.pos += 4;
             c
         }
-        _ => {
+        None => {
             return Err(cursor.wrong(
                 start,
                 start + 2,
@@ -35,10 +30,6 @@ pub(super) fn escaped_char(cursor: &mut Cursor<'_>) -> Result<char, Stop> {
     };
     cursor.pos += 1;
     Ok(c)
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// The character whose backslash is at the cursor, as a string.
@@ -58,7 +49,7 @@ pub(super) fn character(cursor: &mut Cursor<'_>, values: &mut Values, keep: bool
     }
     cursor.pos += first_len;
     let tail = token(cursor)?.len();
-    let name = utf8(cursor, start + 1, first_len + tail)?;
+    let name = cursor.utf8(start + 1, first_len + tail)?;
     let c = match name {
         "newline" => '\n',
         "space" => ' ',
@@ -91,7 +82,7 @@ pub(super) fn symbol(
     start: usize,
     len: usize,
 ) -> Result<Value, Stop> {
-    match utf8(cursor, start, len)? {
+    match cursor.utf8(start, len)? {
         "nil" => Ok(Value::NIL),
         "true" => Ok(Value::TRUE),
         "false" => Ok(Value::FALSE),
@@ -110,7 +101,7 @@ pub(super) fn skip_tag(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
         return Err(cursor.wrong(start, start + 2, "a set, a tag or `_` after `#`"));
     }
     let len = token(cursor)?.len();
-    utf8(cursor, start + 1, len)?;
+    cursor.utf8(start + 1, len)?;
     Ok(())
 }
 
@@ -131,14 +122,6 @@ pub(super) fn token<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Stop> {
     }
     cursor.pos += len;
     Ok(token)
-}
-
-#[inline]
-pub(super) fn utf8<'a>(cursor: &Cursor<'a>, start: usize, len: usize) -> Result<&'a str, Stop> {
-    std::str::from_utf8(&cursor.bytes[start..start + len]).map_err(|error| {
-        let bad = start + error.valid_up_to();
-        cursor.wrong(bad, bad + error.error_len().unwrap_or(len - error.valid_up_to()), "UTF-8")
-    })
 }
 
 #[inline]

@@ -40,7 +40,7 @@ pub enum FormatError {
         /// What the format wants there.
         expected: String,
         /// What the user might do about it, where something is known.
-        help: Option<&'static str>,
+        help: Option<String>,
     },
     /// The events do not fit together.
     #[error("{place}: {source}")]
@@ -160,7 +160,7 @@ impl FormatError {
                 "it begins with {head}; known formats are {}. If it is one of them, name it.",
                 known_formats()
             )),
-            FormatError::Syntax { help, .. } => help.map(str::to_owned),
+            FormatError::Syntax { help, .. } => help.clone(),
             FormatError::Pairing { source, .. } => match source {
                 PairingError::AlreadyOpen { .. } => Some(
                     "a client whose operation timed out goes on under a new process number, or its \
@@ -214,6 +214,19 @@ pub(super) fn escape(bytes: &[u8]) -> String {
         chunk.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
     }
     out
+}
+
+/// Where the character ends of whose bytes `at` divides some from others; `at` if it divides none.
+/// At the end of `bytes` that is `at` too, however many bytes the character lacks.
+pub(super) fn char_end(bytes: &[u8], at: usize) -> usize {
+    for start in at.saturating_sub(3)..at {
+        for end in at + 1..=(start + 4).min(bytes.len()) {
+            if std::str::from_utf8(&bytes[start..end]).is_ok_and(|text| text.chars().count() == 1) {
+                return end;
+            }
+        }
+    }
+    at
 }
 
 /// At most `chars` characters of `bytes`, escaped and in backquotes, for messages.

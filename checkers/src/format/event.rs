@@ -1,6 +1,6 @@
 //! What the parsers share: a cursor over bytes, the ways to stop, and an event in the making.
 
-use super::error::{LimitReached, quote};
+use super::error::{LimitReached, char_end, quote};
 use crate::history::{ANONYMOUS, Event, EventKind, FunctionId, HistoryBuilder, PairingError, Process};
 use crate::value::{Datum, Value, Values};
 
@@ -89,10 +89,11 @@ impl<'a> Cursor<'a> {
         }))
     }
 
-    /// The bytes `start..end` are wrong.
+    /// The bytes `start..end` are wrong, and with them the character whose first bytes they may
+    /// end in.
     #[cold]
     pub(super) fn wrong(&self, start: usize, end: usize, expected: &str) -> Stop {
-        let end = end.clamp(start, self.bytes.len());
+        let end = char_end(self.bytes, end.clamp(start, self.bytes.len()));
         Stop::Problem(Box::new(Problem {
             at: start,
             len: end - start,
@@ -108,6 +109,15 @@ impl<'a> Cursor<'a> {
         let rest = &self.bytes[self.pos..];
         let len = (1..=rest.len().min(4)).find(|&n| std::str::from_utf8(&rest[..n]).is_ok()).unwrap_or(1);
         self.wrong(self.pos, self.pos + len, expected)
+    }
+
+    /// So many bytes from `start`, as text.
+    #[inline]
+    pub(super) fn utf8(&self, start: usize, len: usize) -> Result<&'a str, Stop> {
+        std::str::from_utf8(&self.bytes[start..start + len]).map_err(|error| {
+            let bad = start + error.valid_up_to();
+            self.wrong(bad, bad + error.error_len().unwrap_or(len - error.valid_up_to()), "UTF-8")
+        })
     }
 
     /// A small decimal integer at the cursor, with the offset of its end. `None` if there is no
@@ -134,6 +144,100 @@ impl<'a> Cursor<'a> {
         }
         Some((if negative { -int } else { int }, at))
     }
+}
+
+/// How a notation writes values, and from that how it reads one field of an event.
+pub(super) trait Notation {
+    /// What may stand under [`Field::Type`], for messages.
+    const TYPES: &'static str;
+
+    /// Skips to the next value and returns its first byte.
+    fn skip_to_value(&mut self, cursor: &mut Cursor<'_>) -> Result<u8, Stop>;
+
+    /// True if a number may end before `byte`.
+    fn ends_number(byte: u8) -> bool;
+
+    /// The name at the cursor, which begins with `byte`, if it is written in the notation's usual
+    /// way; else `None`, and the cursor does not move.
+    fn name<'s, 'a: 's>(&'s mut self, cursor: &mut Cursor<'a>, byte: u8) -> Result<Option<&'s str>, Stop>;
+
+    /// The value at the cursor. Without `keep` it is only checked, and the result is nil.
+    fn value(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop>;
+
+    /// Reads the value of one field of an event: what is usual there by short ways.
+    #[inline]
+    fn field(
+        &mut self,
+        field: Option<Field>,
+        draft: &mut Draft,
+        cursor: &mut Cursor<'_>,
+        builder: &mut HistoryBuilder,
+    ) -> Result<(), Stop> {
+        let byte = self.skip_to_value(cursor)?;
+        let start = cursor.pos;
+        let Some(field) = field else {
+            self.value(cursor, builder.values(), false)?;
+            return Ok(());
+        };
+        match field {
+            Field::Type => {
+                if let Some(name) = self.name(cursor, byte)? {
+                    draft.kind = kind_named(name.as_bytes());
+                    return match draft.kind {
+                        Some(_) => Ok(()),
+                        None => Err(cursor.wrong(start, cursor.pos, Self::TYPES)),
+                    };
+                }
+            }
+            Field::F => {
+                if let Some(name) = self.name(cursor, byte)? {
+                    draft.f = Some(function(name, builder).map_err(|error| error.at(cursor, start))?);
+                    return Ok(());
+                }
+            }
+            _ if matches!(byte, b'0'..=b'9' | b'-') => {
+                if let Some((int, end)) = cursor.small_int()
+                    && Self::ends_number(cursor.bytes[end])
+                {
+                    cursor.pos = end;
+                    return draft
+                        .set_int(field, int, builder.values())
+                        .map_err(|expected| SetError::Expected(expected).at(cursor, start));
+                }
+            }
+            _ => {}
+        }
+        let value = self.value(cursor, builder.values(), true)?;
+        draft.set(field, value, builder).map_err(|error| error.at(cursor, start))
+    }
+}
+
+/// The field whose key, spelt as nearly every writer spells it, `$rest` begins with, and the length
+/// of that spelling. `None` says nothing. Each comparison is with a constant, a word or two long.
+macro_rules! usual_key {
+    ($rest:expr, $($key:literal => $field:ident),*) => {{
+        let rest: &[u8] = $rest;
+        $(if rest.starts_with($key) { Some((Field::$field, $key.len())) } else)* { None }
+    }};
+}
+pub(super) use usual_key;
+
+/// The character that both notations write as a backslash and `letter`.
+pub(super) fn escape_of(letter: u8) -> Option<char> {
+    Some(match letter {
+        b'"' | b'\\' => char::from(letter),
+        b'n' => '\n',
+        b't' => '\t',
+        b'r' => '\r',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        _ => return None,
+    })
+}
+
+/// The number that hexadecimal digits stand for.
+pub(super) fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// The fields of an event that mean something; all others are skipped.

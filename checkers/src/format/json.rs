@@ -20,7 +20,9 @@
 //! several lines, read the same. The grammar is RFC 8259; of repeated keys the last one counts.
 
 use super::error::LimitReached;
-use super::event::{Cursor, Draft, Field, SetError, Step, Stop, Syntax, function, kind_named, without_type};
+use super::event::{
+    Cursor, Draft, Field, Notation, Step, Stop, Syntax, escape_of, hex, usual_key, without_type,
+};
 use crate::history::HistoryBuilder;
 use crate::value::{Value, Values};
 
@@ -115,6 +117,29 @@ enum Frame {
     Object(usize),
 }
 
+impl Notation for Forms {
+    const TYPES: &'static str = "one of \"invoke\", \"ok\", \"fail\", \"info\"";
+
+    #[inline]
+    fn skip_to_value(&mut self, cursor: &mut Cursor<'_>) -> Result<u8, Stop> {
+        next_byte(cursor, "a value")
+    }
+
+    #[inline]
+    fn ends_number(byte: u8) -> bool {
+        ends_number(byte)
+    }
+
+    #[inline]
+    fn name<'s, 'a: 's>(&'s mut self, cursor: &mut Cursor<'a>, byte: u8) -> Result<Option<&'s str>, Stop> {
+        if byte == b'"' { string(&mut self.text, cursor).map(Some) } else { Ok(None) }
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+        self.any_value(cursor, values, keep)
+    }
+}
+
 impl Forms {
     fn new(depth: usize) -> Forms {
         Forms { depth, frames: Vec::new(), stack: Vec::new(), text: String::new() }
@@ -133,11 +158,22 @@ impl Forms {
             if next_byte(cursor, "a key in quotes")? != b'"' {
                 return Err(cursor.wrong_byte("a key in quotes"));
             }
-            let field = match plain_string(cursor)? {
-                Some(name) => Field::named(name),
-                None => Field::named(string(&mut self.text, cursor)?.as_bytes()),
+            let usual = usual_key!(
+                &cursor.bytes[cursor.pos..],
+                b"\"index\":" => Index, b"\"time\":" => Time, b"\"type\":" => Type,
+                b"\"process\":" => Process, b"\"f\":" => F, b"\"value\":" => Value, b"\"key\":" => Key
+            );
+            let field = match usual {
+                Some((field, len)) => {
+                    cursor.pos += len;
+                    Some(field)
+                }
+                None => {
+                    let field = Field::named(string(&mut self.text, cursor)?.as_bytes());
+                    colon(cursor)?;
+                    field
+                }
             };
-            colon(cursor)?;
             self.field(field, &mut draft, cursor, builder)?;
             match next_byte(cursor, "`,` or `}`")? {
                 b',' => cursor.pos += 1,
@@ -152,57 +188,8 @@ impl Forms {
         Ok(draft)
     }
 
-    /// Reads the value of one field of an event.
-    #[inline]
-    fn field(
-        &mut self,
-        field: Option<Field>,
-        draft: &mut Draft,
-        cursor: &mut Cursor<'_>,
-        builder: &mut HistoryBuilder,
-    ) -> Result<(), Stop> {
-        let byte = next_byte(cursor, "a value")?;
-        let start = cursor.pos;
-        let Some(field) = field else {
-            self.value(cursor, builder.values(), false)?;
-            return Ok(());
-        };
-        match byte {
-            b'0'..=b'9' | b'-' => {
-                if let Some((int, end)) = cursor.small_int()
-                    && ends_number(cursor.bytes[end])
-                {
-                    cursor.pos = end;
-                    return draft
-                        .set_int(field, int, builder.values())
-                        .map_err(|expected| SetError::Expected(expected).at(cursor, start));
-                }
-            }
-            b'"' if field == Field::Type => {
-                draft.kind = match plain_string(cursor)? {
-                    Some(name) => kind_named(name),
-                    None => kind_named(string(&mut self.text, cursor)?.as_bytes()),
-                };
-                return match draft.kind {
-                    Some(_) => Ok(()),
-                    None => {
-                        Err(cursor.wrong(start, cursor.pos, "one of \"invoke\", \"ok\", \"fail\", \"info\""))
-                    }
-                };
-            }
-            b'"' if field == Field::F => {
-                let name = string(&mut self.text, cursor)?;
-                draft.f = Some(function(name, builder).map_err(|error| error.at(cursor, start))?);
-                return Ok(());
-            }
-            _ => {}
-        }
-        let value = self.value(cursor, builder.values(), true)?;
-        draft.set(field, value, builder).map_err(|error| error.at(cursor, start))
-    }
-
-    /// The value at the cursor. Without `keep` it is only checked, and the result is nil.
-    fn value(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+    /// The value at the cursor; see [`Notation::value`].
+    fn any_value(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
         self.frames.clear();
         self.stack.clear();
         loop {
@@ -310,20 +297,6 @@ impl Forms {
     }
 }
 
-/// The bytes of the string at the cursor if it is ASCII without escape sequences; else `None`, and
-/// the cursor does not move.
-#[inline]
-fn plain_string<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Stop> {
-    let from = cursor.pos + 1;
-    let len = plain_len(cursor, from)?;
-    let text = &cursor.bytes[from..from + len];
-    if cursor.bytes[from + len] != b'"' || !text.is_ascii() {
-        return Ok(None);
-    }
-    cursor.pos = from + len + 1;
-    Ok(Some(text))
-}
-
 /// The string whose opening quote is at the cursor: a piece of the input, or of `scratch` if it has
 /// escape sequences.
 #[inline]
@@ -332,7 +305,7 @@ fn string<'s, 'a: 's>(scratch: &'s mut String, cursor: &mut Cursor<'a>) -> Resul
     let len = plain_len(cursor, from)?;
     if cursor.bytes[from + len] == b'"' {
         cursor.pos = from + len + 1;
-        return utf8(cursor, from, len);
+        return cursor.utf8(from, len);
     }
     escaped_string(scratch, cursor)
 }
@@ -343,7 +316,7 @@ fn escaped_string<'s>(scratch: &'s mut String, cursor: &mut Cursor<'_>) -> Resul
     let mut from = cursor.pos + 1;
     loop {
         let len = plain_len(cursor, from)?;
-        scratch.push_str(utf8(cursor, from, len)?);
+        scratch.push_str(cursor.utf8(from, len)?);
         cursor.pos = from + len;
         if cursor.bytes[cursor.pos] == b'"' {
             cursor.pos += 1;
@@ -398,14 +371,10 @@ fn escaped_char(cursor: &mut Cursor<'_>) -> Result<char, Stop> {
         return Err(cursor.ended("an escape sequence"));
     };
     cursor.pos += 2;
-    let c = match letter {
-        b'"' | b'\\' | b'/' => char::from(letter),
-        b'n' => '\n',
-        b't' => '\t',
-        b'r' => '\r',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'u' => {
+    let c = match escape_of(letter) {
+        Some(c) => c,
+        None if letter == b'/' => '/',
+        None if letter == b'u' => {
             let first = hex4(cursor)?;
             // Two surrogates make one character.
             let code = match first {
@@ -428,7 +397,7 @@ fn escaped_char(cursor: &mut Cursor<'_>) -> Result<char, Stop> {
                 None => return Err(cursor.wrong(start, cursor.pos, "both halves of a surrogate")),
             }
         }
-        _ => {
+        None => {
             let expected = "one of \\\", \\\\, \\/, \\b, \\f, \\n, \\r, \\t, \\uNNNN";
             return Err(cursor.wrong(start, start + 2, expected));
         }
@@ -440,8 +409,7 @@ fn hex4(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
     let Some(digits) = cursor.bytes.get(cursor.pos..cursor.pos + 4) else {
         return Err(cursor.ended("four hexadecimal digits"));
     };
-    let code = digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?));
-    let Some(code) = code else {
+    let Some(code) = hex(digits) else {
         return Err(cursor.wrong(cursor.pos, cursor.pos + 4, "four hexadecimal digits"));
     };
     cursor.pos += 4;
@@ -505,7 +473,16 @@ fn word(cursor: &mut Cursor<'_>, name: &'static str, value: Value) -> Result<Val
     if name.as_bytes().starts_with(rest) {
         return Err(cursor.ended(name));
     }
-    Err(cursor.wrong(cursor.pos, cursor.pos + rest.len().min(name.len()), "a value, such as null or true"))
+    let Some(len) = rest.iter().position(|byte| !byte.is_ascii_alphabetic()) else {
+        // The word may go on in the bytes that follow.
+        return Err(if cursor.eof { misspelt(cursor, rest.len()) } else { Stop::More });
+    };
+    Err(misspelt(cursor, len))
+}
+
+#[cold]
+fn misspelt(cursor: &Cursor<'_>, len: usize) -> Stop {
+    cursor.wrong(cursor.pos, cursor.pos + len, "a value, such as null or true")
 }
 
 fn colon(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
@@ -533,12 +510,4 @@ fn skip_blanks(cursor: &mut Cursor<'_>) {
 #[inline]
 fn ends_number(byte: u8) -> bool {
     !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
-}
-
-#[inline]
-fn utf8<'a>(cursor: &Cursor<'a>, start: usize, len: usize) -> Result<&'a str, Stop> {
-    std::str::from_utf8(&cursor.bytes[start..start + len]).map_err(|error| {
-        let bad = start + error.valid_up_to();
-        cursor.wrong(bad, bad + error.error_len().unwrap_or(len - error.valid_up_to()), "UTF-8")
-    })
 }

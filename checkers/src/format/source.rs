@@ -6,7 +6,7 @@
 //!
 //! [`Limits::record_bytes`]: super::Limits::record_bytes
 
-use super::error::{Place, escape};
+use super::error::{Place, char_end, escape};
 use std::io::{self, Chain, Cursor, ErrorKind, Read};
 
 /// First read; each later one is four times as large, up to [`BLOCK_BYTES_MAX`]. Small files are
@@ -161,7 +161,9 @@ impl<'r> Source<'r> {
         let (right, right_cut) = first_chars(&escape(right_bytes), QUOTE_CHARS);
         let left_cut = left_cut || mark.column > left_bytes.len() as u64;
         let right_cut = right_cut || line_end > at + CONTEXT_BYTES;
-        let underlined = escape(&right_bytes[..len.min(right_bytes.len())]).len().min(right.len());
+        // Half a character would be escaped, and so be longer than the whole one in the line.
+        let underlined_bytes = char_end(right_bytes, len.min(right_bytes.len()));
+        let underlined = escape(&right_bytes[..underlined_bytes]).len().min(right.len());
         let mut source_line = String::from(if left_cut { "…" } else { "" });
         source_line.push_str(&left);
         let start = source_line.len();

@@ -2,8 +2,9 @@
 //!
 //! An operation's value is a list of micro-operations `[[f key value] …]` with `f` one of `read`,
 //! `write`, `r`, `w`; its function may be called anything (`txn`, `read`, `write`). They happen at
-//! once, in the order of the list. A completion repeats the list with the values that were read. As
-//! in a register, nil was read only if the initial value is nil.
+//! once, in the order of the list. A completion repeats the list with the values that were read, and
+//! with those that were written, which count if they differ from the invocation's. As in a register,
+//! nil was read only if the initial value is nil.
 //!
 //! The registers are one object, and linearizable means that whole operations are in one order.
 //! Per-key consistency takes the operations apart instead: [`PerKey`] has a row for each operation

@@ -225,6 +225,15 @@ impl Prepared {
                     history.values().show(self.initial),
                 ));
             }
+            let (overridden, line) = register.overridden_writes(history);
+            if overridden > 0 {
+                notes.push(format!(
+                    "{overridden} write{} completed with another value than {} invoked with (first at line \
+                     {line}); the completion's was taken",
+                    if overridden == 1 { "" } else { "s" },
+                    if overridden == 1 { "it was" } else { "they were" },
+                ));
+            }
         }
         if has_key_column(history) {
             notes.push("each key is an object of its own".to_owned());

@@ -3,6 +3,8 @@
 //! Herlihy & Wing 1990, §2 (register); Knossos `register` and `cas-register`.
 //!
 //! Readings:
+//! - A write whose completion carries another value than its invocation wrote the completion's, as in
+//!   Jepsen and Knossos, where the completion's value always overrides; a note counts such writes.
 //! - A compare-and-set that completed with `false` compared and differed. With `true`, nil or its
 //!   own arguments it succeeded. One whose completion is unknown takes effect only where it matches:
 //!   where it does not, leaving it out explains the same history.
@@ -61,6 +63,19 @@ impl Register {
                 && matches!(self.output(op, values, ""), Ok(Value::NIL))
         };
         if self.initial.is_nil() { 0 } else { history.operations().filter(unseen).count() }
+    }
+
+    /// How many writes completed with another value than they were invoked with, and the line of the
+    /// first such completion.
+    pub(super) fn overridden_writes(&self, history: &History) -> (usize, u32) {
+        let values = history.values();
+        let overridden = |op: &Operation<'_>| {
+            matches!(op.f, "write" | "w")
+                && op.outcome == Outcome::Ok
+                && self.write(op, values).is_ok_and(|written| self.input(op, values, "") != Ok(written))
+        };
+        let lines = history.operations().filter(overridden).map(|op| op.complete_line);
+        lines.fold((0, 0), |(count, first), line| (count + 1, if count == 0 { line } else { first }))
     }
 
     /// The input without its key.
@@ -257,6 +272,18 @@ mod tests {
                  read",
             )
             .run();
+    }
+
+    #[test]
+    fn writes_that_completed_with_another_value_are_counted() {
+        let counted = |lines: &[&str]| {
+            let history = history(lines);
+            cas(&history).overridden_writes(&history)
+        };
+        assert_eq!(counted(&["write 1 | ok 1", "write 2 | ok", "write 3", "write 4 | info 5"]), (0, 0));
+        assert_eq!(counted(&["write 1 | ok 1", "write 1 | ok 2", "write 5 | ok 6"]), (2, 4));
+        assert_eq!(counted(&["write [:x 1] | ok [:x 1]", "write [:x 1] | ok [:x 2]"]), (1, 4));
+        assert_eq!(counted(&["write [:x 1] | ok [:x 1]", "write [:x 1] | ok nil"]), (0, 0));
     }
 
     #[test]

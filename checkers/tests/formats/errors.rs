@@ -131,7 +131,7 @@ fn json_that_is_not_json() {
         ("{\"type\":\"ok\",\"value\":[1 2]}", "found `2`; expected `,` or `]`", 25),
         ("{\"type\":\"ok\",\"value\":01}", "found `01`; expected a number", 22),
         ("{\"type\":\"ok\",\"value\":1.}", "found `1.`; expected a number", 22),
-        ("{\"type\":\"ok\",\"value\":nul}", "found `nul}`; expected a value, such as null or true", 22),
+        ("{\"type\":\"ok\",\"value\":nul}", "found `nul`; expected a value, such as null or true", 22),
         (
             "{\"type\":\"ok\",\"value\":\"\\ud800x\"}",
             "found `\\ud800`; expected both halves of a surrogate",
@@ -342,4 +342,23 @@ fn a_bomb_ends_at_a_limit() {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     io::copy(&mut gigabyte("{:type :ok :value \"", "x").take(64 << 20), &mut gz).unwrap();
     assert_eq!(limit_of(&gz.finish().unwrap()[..], &limits), LimitReached::RecordBytes(4 << 20));
+}
+
+#[test]
+fn a_span_ends_where_a_character_does() {
+    check(
+        Format::JsonLines,
+        "{\"type\":t[𲲲e\n",
+        "in:1:9: found `t`; expected a value, such as null or true\n{\"type\":t[𲲲e\n        ^\n",
+    );
+    // An escape sequence takes in the whole character after its backslash.
+    for (format, text) in [
+        (Format::Edn, "{:type :ok :value \"é\\𲲲é\"}"),
+        (Format::JsonLines, "{\"type\":\"ok\",\"value\":\"é\\𲲲é\"}"),
+    ] {
+        let error = error_of(Some(format), text);
+        let place = error.place().unwrap();
+        assert_eq!(&place.source_line[place.span.clone()], "\\𲲲", "{error}");
+        assert!(error.message().starts_with("found `\\𲲲`; expected one of"), "{error}");
+    }
 }

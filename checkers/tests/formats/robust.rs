@@ -120,6 +120,25 @@ proptest! {
     }
 
     #[test]
+    fn damage_among_long_characters_is_shown_whole(
+        sample in 0..SAMPLES.len(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), 0..8_usize), 1..5),
+    ) {
+        // Characters of two to four bytes, whole and in halves, wherever a token or an escape may end.
+        let (format, text) = SAMPLES[sample];
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, what) in edits {
+            let at = at.index(bytes.len());
+            let piece = ["é", "€", "𲲲", "\\𲲲", "\\u00€", "t𲲲", "#€", "\""][what].as_bytes();
+            bytes.splice(at..at, piece.iter().copied());
+        }
+        for format in [Some(format), None] {
+            let whole = outcome(&bytes[..], format);
+            prop_assert_eq!(outcome(Dribble(&bytes, 3), format), whole);
+        }
+    }
+
+    #[test]
     fn what_is_written_in_edn_reads_back_as_the_same_history(history in histories(false)) {
         let text = written(&history, Format::Edn);
         let back = format::read(&text[..], "in", Some(Format::Edn), &Limits::default()).unwrap();

@@ -21,6 +21,7 @@ pub fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped>
     let question = question(args)?;
     let interrupt = Interrupt::listen();
     let mut tally = Tally::default();
+    let mut explained = false;
     let mut junit = JunitReport::new(args.certify);
     for (done, path) in args.files.iter().enumerate() {
         if interrupt.is_asked() {
@@ -30,19 +31,29 @@ pub fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped>
         }
         let report = judge_file(path, &question, args, &interrupt);
         tally.add(report.exit());
-        match print(&report, args, &mut junit, streams) {
+        match print(&report, explained, args, &mut junit, streams) {
             // Nobody reads on; the exit code tells of the files judged so far.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(tally.worst),
             printed => printed?,
         }
+        explained |= report.result.is_ok() && explains(args);
     }
-    match end(args, &tally, junit, streams) {
+    match end(args, &tally, explained, junit, streams) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(tally.worst),
         ended => ended.map(|()| tally.worst).map_err(Stopped::from),
     }
 }
 
+/// Whether verdicts are followed by their explanations.
+fn explains(args: &CheckArgs) -> bool {
+    args.format == OutputFormat::Text && !args.quiet
+}
+
 fn question(args: &CheckArgs) -> Result<Question, InputError> {
+    if args.files.iter().filter(|path| **path == Path::new("-")).count() > 1 {
+        let help = "standard input is read to its end the first time; write it to a file to judge it twice";
+        return Err(InputError::new("`-` is given more than once", Some(help.to_owned())));
+    }
     let mut options = Options {
         consistency: args.consistency.into(),
         time_limit: args.time_limit,
@@ -77,8 +88,10 @@ fn judge_file(path: &Path, question: &Question, args: &CheckArgs, interrupt: &In
     FileReport { path: shown, result, elapsed: begin.elapsed() }
 }
 
+/// Prints one report; `explained` tells that another one's explanation stands above it.
 fn print(
     report: &FileReport,
+    explained: bool,
     args: &CheckArgs,
     junit: &mut JunitReport,
     streams: &mut Streams<'_>,
@@ -103,10 +116,11 @@ fn print(
         OutputFormat::Json => writeln!(streams.out, "{}", json::render(report, args.certify))?,
         OutputFormat::Text => {
             if let Some(line) = text::verdict_line(report) {
-                writeln!(streams.out, "{line}")?;
+                let gap = if explained { "\n" } else { "" };
+                writeln!(streams.out, "{gap}{line}")?;
             }
-            if let (Ok(judgement), false) = (&report.result, args.quiet) {
-                writeln!(streams.out, "{}", text::explanation(judgement, args.certify, streams.width))?;
+            if let (Ok(judgement), true) = (&report.result, explains(args)) {
+                write!(streams.out, "{}", text::explanation(judgement, args.certify, streams.width))?;
             }
         }
     }
@@ -121,11 +135,18 @@ fn internal_error(path: &str, message: &str) -> String {
     )
 }
 
-fn end(args: &CheckArgs, tally: &Tally, junit: JunitReport, streams: &mut Streams<'_>) -> io::Result<()> {
+fn end(
+    args: &CheckArgs,
+    tally: &Tally,
+    explained: bool,
+    junit: JunitReport,
+    streams: &mut Streams<'_>,
+) -> io::Result<()> {
     match args.format {
         OutputFormat::Junit => write!(streams.out, "{}", junit.finish())?,
         OutputFormat::Text if args.files.len() > 1 && !args.quiet => {
-            writeln!(streams.out, "{}", text::summary(tally))?;
+            let gap = if explained { "\n" } else { "" };
+            writeln!(streams.out, "{gap}{}", text::summary(tally))?;
         }
         OutputFormat::Text | OutputFormat::Json => {}
     }

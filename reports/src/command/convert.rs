@@ -10,8 +10,8 @@ use crate::report::Failure;
 use miette::Report;
 use shakedown_checkers::format::{self, Format, FormatError};
 use shakedown_checkers::history::History;
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Reads the one file, writes the other.
@@ -51,7 +51,7 @@ enum Compression {
 
 impl Target<'_> {
     /// The file `path`, in the format of that name, or else in that of its extension. Standard output
-    /// (`-`) gets JSON lines unless told otherwise.
+    /// (`-`) and names whose extension says nothing get JSON lines.
     pub fn new<'a>(path: &'a Path, format: Option<&str>) -> Result<Target<'a>, InputError> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let (compression, inner) = match extension {
@@ -60,22 +60,12 @@ impl Target<'_> {
             _ => (Compression::None, path),
         };
         let by_extension = || match inner.extension().and_then(|extension| extension.to_str()) {
-            Some("txt") => Some(Format::PorcupineKv),
-            _ if path == Path::new("-") => Some(Format::JsonLines),
-            _ => Format::of_path(inner),
+            Some("txt") => Format::PorcupineKv,
+            _ => Format::of_path(inner).unwrap_or(Format::JsonLines),
         };
         let format = match format {
             Some(name) => judge::format_named(name)?,
-            None => by_extension().ok_or_else(|| {
-                InputError::new(
-                    format!("{}: its extension does not say which format to write", path.display()),
-                    Some(
-                        "name the format with --output-format, or use .edn, .jsonl, .log or .txt, with .gz or \
-                         .zst after it if you like"
-                            .to_owned(),
-                    ),
-                )
-            })?,
+            None => by_extension(),
         };
         Ok(Target { path, format, compression })
     }
@@ -86,44 +76,63 @@ impl Target<'_> {
         if self.path == Path::new("-") {
             return self.write_into(history, out).map_err(|error| self.stopped(error));
         }
-        let mut unfinished = self.path.as_os_str().to_owned();
+        // Links lead to the file that is meant; a device or a pipe must not be replaced by a file.
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.to_owned());
+        if path.exists() && !path.is_file() {
+            let opened = OpenOptions::new().write(true).open(&path).map_err(|source| self.io_error(source));
+            let written = opened.and_then(|file| self.write_into(history, file));
+            return written.map_err(|error| self.stopped(error));
+        }
+        let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let result = File::create(&unfinished)
-            .map_err(|source| FormatError::Io { name: self.path.display().to_string(), source })
+            .map_err(|source| self.io_error(source))
             .and_then(|file| self.write_into(history, file))
-            .and_then(|()| {
-                std::fs::rename(&unfinished, self.path)
-                    .map_err(|source| FormatError::Io { name: self.path.display().to_string(), source })
-            });
+            .and_then(|()| std::fs::rename(&unfinished, &path).map_err(|source| self.io_error(source)));
         result.map_err(|error| {
             // It may not exist; the error to tell of is the first one.
             let _ = std::fs::remove_file(&unfinished);
-            Stopped::Input(Report::new(judge::input_error(&error)))
+            self.stopped(error)
         })
     }
 
     fn write_into(&self, history: &History, out: impl Write) -> Result<(), FormatError> {
-        let io_error = |source| FormatError::Io { name: self.path.display().to_string(), source };
-        match self.compression {
-            Compression::None => format::write(history, self.format, out),
+        let written = match self.compression {
+            Compression::None => return self.write_plain(history, out),
             Compression::Gzip => {
                 let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
-                format::write(history, self.format, &mut encoder)?;
-                encoder.finish().and_then(|mut out| out.flush()).map_err(io_error)
+                self.write_plain(history, &mut encoder)?;
+                encoder.finish().and_then(|mut out| out.flush())
             }
             Compression::Zstd => {
-                let mut encoder =
-                    zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(io_error)?;
-                format::write(history, self.format, &mut encoder)?;
-                encoder.finish().and_then(|mut out| out.flush()).map_err(io_error)
+                let mut encoder = zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)
+                    .map_err(|source| self.io_error(source))?;
+                self.write_plain(history, &mut encoder)?;
+                encoder.finish().and_then(|mut out| out.flush())
             }
-        }
+        };
+        written.map_err(|source| self.io_error(source))
     }
 
-    /// A closed standard output is the reader's business, not bad input.
+    fn write_plain(&self, history: &History, out: impl Write) -> Result<(), FormatError> {
+        format::write(history, self.format, out).map_err(|error| match error {
+            FormatError::Io { source, .. } => self.io_error(source),
+            error => error,
+        })
+    }
+
+    fn io_error(&self, source: io::Error) -> FormatError {
+        let dash = self.path == Path::new("-");
+        let name = if dash { "standard output".to_owned() } else { self.path.display().to_string() };
+        FormatError::Io { name, source }
+    }
+
+    /// A reader that went away knows why; everything else is told with the file's name.
     fn stopped(&self, error: FormatError) -> Stopped {
         match error {
-            FormatError::Io { source, .. } => Stopped::Output(source),
+            FormatError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                Stopped::Output(source)
+            }
             error => Stopped::Input(Report::new(judge::input_error(&error))),
         }
     }

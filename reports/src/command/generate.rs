@@ -3,9 +3,10 @@
 use super::convert::Target;
 use super::{Stopped, Streams};
 use crate::args::GenerateArgs;
-use crate::diagnostic::InputError;
+use crate::diagnostic::{InputError, suggestion};
 use crate::exit::Exit;
-use shakedown_workloads::synthetic::{Object, Synthetic, SyntheticError, Violation};
+use crate::terminal::printable;
+use shakedown_workloads::synthetic::{Object, Synthetic, SyntheticError, Violation, violations_for};
 use std::str::FromStr;
 
 /// Makes the history that `args` describe, and writes it.
@@ -19,13 +20,7 @@ pub fn run(args: &GenerateArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopp
 fn plan(args: &GenerateArgs) -> Result<Synthetic, InputError> {
     let object = Object::from_str(&args.model)
         .map_err(|_| InputError::unknown_name("model", &args.model, Object::ALL.map(Object::name)))?;
-    let violation =
-        match args.violation.as_deref() {
-            None => None,
-            Some(name) => Some(Violation::from_str(name).map_err(|_| {
-                InputError::unknown_name("violation", name, Violation::ALL.map(Violation::name))
-            })?),
-        };
+    let violation = args.violation.as_deref().map(|name| violation_of(object, name)).transpose()?;
     let mut plan = Synthetic::new(object);
     plan.operations = args.operations;
     plan.clients = args.clients;
@@ -37,6 +32,15 @@ fn plan(args: &GenerateArgs) -> Result<Synthetic, InputError> {
     plan.mix = parsed(args.mix.as_deref())?;
     plan.seed = args.seed;
     Ok(plan)
+}
+
+/// The violation of that name, if histories of `object` have it.
+fn violation_of(object: Object, name: &str) -> Result<Violation, InputError> {
+    let kinds = violations_for(object);
+    kinds.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
+        let help = suggestion(&format!("{object} has"), name, kinds.iter().copied().map(Violation::name));
+        InputError::new(format!("{object} has no violation {}", printable(name)), Some(help))
+    })
 }
 
 fn parsed<T: FromStr<Err = SyntheticError>>(text: Option<&str>) -> Result<Option<T>, InputError> {

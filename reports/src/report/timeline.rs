@@ -7,11 +7,14 @@
 //!  >       2  read → 1   6-7                |---|
 //! ```
 //!
+//! An operation too long for its column goes on below, and loses its middle if that does not do:
+//! long values often begin alike.
+//!
 //! Not to scale: only the order of invocations and completions counts, so consecutive invocations
 //! share a column, and so do consecutive completions. Two bars are apart if and only if one
 //! operation returned before the other began, as long as there are columns enough for that.
 
-use crate::terminal::{BAD, FAINT, pad, paint, printable, truncate};
+use crate::terminal::{BAD, FAINT, fold, pad, paint, printable};
 use shakedown_checkers::history::{ANONYMOUS, History, NEVER, OpId, Operation, Outcome};
 use shakedown_checkers::value::{Value, Values};
 use std::fmt::Write as _;
@@ -19,6 +22,8 @@ use textwrap::core::display_width;
 
 /// Rows drawn at most; the rest is counted.
 const ROWS_MAX: usize = 40;
+/// Lines for one operation at most.
+const LINES_MAX: usize = 3;
 /// Columns of a bar's shortest useful drawing.
 const BARS_MIN: usize = 16;
 /// Columns between two neighbouring points in time, at most.
@@ -47,7 +52,7 @@ pub fn draw(history: &History, ops: &[OpId], marked: Option<OpId>, indent: usize
     let mut out = String::new();
     let line = |marker: &str, [process, operation, lines]: [&str; 3], bar: &str| {
         let process = format!("{}{process}", " ".repeat(widths[0].saturating_sub(display_width(process))));
-        let operation = pad(&truncate(operation, widths[1]), widths[1]);
+        let operation = pad(operation, widths[1]);
         let lines = if widths[2] == 0 { String::new() } else { pad(lines, widths[2] + 2) };
         let text = format!("{:indent$}{marker} {process}  {operation}  {lines}{bar}", "");
         text.trim_end().to_owned()
@@ -56,9 +61,16 @@ pub fn draw(history: &History, ops: &[OpId], marked: Option<OpId>, indent: usize
     writeln!(out, "{}", paint(FAINT, &head)).expect("writing to a String cannot fail");
     for (op, cells) in rows.iter().zip(&cells) {
         let is_marked = marked == Some(op.id);
-        let text = line(if is_marked { ">" } else { " " }, [&cells[0], &cells[1], &cells[2]], &bars.draw(op));
-        let text = if is_marked { paint(BAD, &text) } else { text };
-        writeln!(out, "{text}").expect("writing to a String cannot fail");
+        let [process, operation, lines] = cells;
+        let folded = fold(operation, widths[1], LINES_MAX);
+        for (i, piece) in folded.iter().enumerate() {
+            let text = match i {
+                0 => line(if is_marked { ">" } else { " " }, [process, piece, lines], &bars.draw(op)),
+                _ => line(" ", ["", piece, ""], ""),
+            };
+            let text = if is_marked { paint(BAD, &text) } else { text };
+            writeln!(out, "{text}").expect("writing to a String cannot fail");
+        }
     }
     if ops.len() > rows.len() {
         let more = format!("{:indent$}  … and {} more (--format json lists all)", "", ops.len() - rows.len());

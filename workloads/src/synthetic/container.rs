@@ -1,4 +1,4 @@
-//! Violations in queues, stacks, priority queues, sets, counters and logs.
+//! Violations in queues of both kinds, stacks, priority queues, sets, counters and logs.
 
 use super::object::Payload;
 use super::plant::{Before, unused_value};
@@ -18,7 +18,7 @@ pub(super) fn plant(
 ) -> Option<()> {
     let mut order = order.filter(|&id| run.records[id].f == 0 && !run.records[id].crashed);
     match plan.object {
-        Object::FifoQueue | Object::Stack | Object::PriorityQueue => {
+        Object::FifoQueue | Object::UnorderedQueue | Object::Stack | Object::PriorityQueue => {
             let order: Vec<usize> =
                 order.filter(|&id| matches!(run.records[id].output, Payload::Int(_))).collect();
             take(plan, violation, run, &order)

@@ -12,6 +12,11 @@ pub(super) enum Payload {
     Int(i64),
     /// Compare-and-set: from, to.
     Pair(i64, i64),
+    /// Who acquires or releases, and the fencing token that it got.
+    Client {
+        client: i64,
+        token: Option<i64>,
+    },
     /// A whole set or log.
     List(Vec<i64>),
     /// A string, by the pieces that were put or appended.
@@ -46,15 +51,16 @@ pub(super) struct Target {
     fresh: Fresh,
     /// A value of the range that no client puts in for now.
     pub(super) avoided: Option<i64>,
-    /// For a mutex: which clients have it to give back.
-    holds: Vec<bool>,
+    /// For a mutex: how often each client has to release it.
+    holds: Vec<u8>,
 }
 
 enum State {
     Registers(Vec<Option<i64>>),
     Texts(Vec<Vec<i64>>),
-    Mutex { held: bool },
+    Lock { held: bool, tokens: i64 },
     Queue(VecDeque<i64>),
+    Bag(Vec<i64>),
     Stack(Vec<i64>),
     Heap(BinaryHeap<i64>),
     Members(BTreeSet<i64>),
@@ -86,8 +92,11 @@ impl Target {
                 State::Registers(vec![None; keys])
             }
             Object::Kv => State::Texts(vec![Vec::new(); keys]),
-            Object::Mutex => State::Mutex { held: false },
+            Object::Mutex | Object::ReentrantMutex | Object::FencedMutex => {
+                State::Lock { held: false, tokens: 0 }
+            }
             Object::FifoQueue => State::Queue(VecDeque::new()),
+            Object::UnorderedQueue => State::Bag(Vec::new()),
             Object::Stack => State::Stack(Vec::new()),
             Object::PriorityQueue => State::Heap(BinaryHeap::new()),
             Object::LinearSet => State::Members(BTreeSet::new()),
@@ -110,14 +119,23 @@ impl Target {
             state,
             fresh,
             avoided: None,
-            holds: vec![false; plan.clients as usize],
+            holds: vec![0; plan.clients as usize],
         }
     }
 
     /// What `client` does next.
     pub(super) fn invocation(&mut self, client: usize, random: &mut Random) -> Invocation {
-        if self.object == Object::Mutex {
-            return Invocation { f: u8::from(self.holds[client]), key: 0, input: Payload::Nil };
+        if self.object.is_lock() {
+            let releases = match self.holds[client] {
+                0 => false,
+                1 if self.object == Object::ReentrantMutex => random.chance(0.5),
+                _ => true,
+            };
+            let input = match self.object {
+                Object::Mutex => Payload::Nil,
+                _ => Payload::Client { client: client as i64, token: None },
+            };
+            return Invocation { f: u8::from(releases), key: 0, input };
         }
         if self.object == Object::MultiRegister {
             return self.transaction(random);
@@ -142,7 +160,12 @@ impl Target {
     }
 
     /// Takes effect on the object and says what it returns; `None` if it has to wait.
-    pub(super) fn apply(&mut self, client: usize, invocation: &Invocation) -> Option<Payload> {
+    pub(super) fn apply(
+        &mut self,
+        client: usize,
+        invocation: &Invocation,
+        random: &mut Random,
+    ) -> Option<Payload> {
         let (f, key, input) = (invocation.f, invocation.key as usize, &invocation.input);
         let or_nil = |value: Option<i64>| value.map_or(Payload::Nil, Payload::Int);
         let echo = input.clone();
@@ -177,15 +200,25 @@ impl Target {
                 texts[key].extend(piece);
                 echo
             }
-            (State::Mutex { held }, f, _) => {
-                if f == 0 && *held {
-                    return None;
+            (State::Lock { held, tokens }, f, _) => {
+                let holds = &mut self.holds[client];
+                match f {
+                    0 if *held && *holds == 0 => return None,
+                    0 => *holds += 1,
+                    _ => *holds -= 1,
                 }
-                *held = f == 0;
-                self.holds[client] = f == 0;
-                Payload::Nil
+                *held = *holds > 0;
+                match echo {
+                    Payload::Client { client, .. } if f == 0 && self.object == Object::FencedMutex => {
+                        *tokens += 1;
+                        Payload::Client { client, token: Some(*tokens) }
+                    }
+                    echo => echo,
+                }
             }
             (State::Queue(queue), 0, _) => or_nil(queue.pop_front()),
+            (State::Bag(bag), 0, _) if bag.is_empty() => Payload::Nil,
+            (State::Bag(bag), 0, _) => Payload::Int(bag.swap_remove(random.below(bag.len() as u64) as usize)),
             (State::Stack(stack), 0, _) => or_nil(stack.pop()),
             (State::Heap(heap), 0, _) => or_nil(heap.pop()),
             (State::Members(members), 0, _) => Payload::List(members.iter().copied().collect()),
@@ -195,7 +228,7 @@ impl Target {
                 queue.push_back(*value);
                 echo
             }
-            (State::Stack(items) | State::Log(items), _, Payload::Int(value)) => {
+            (State::Stack(items) | State::Log(items) | State::Bag(items), _, Payload::Int(value)) => {
                 items.push(*value);
                 echo
             }

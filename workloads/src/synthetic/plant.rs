@@ -17,7 +17,7 @@ const LOOK_AT: usize = 10_000;
 pub(super) fn needs_distinct(object: Object, violation: Violation) -> bool {
     let register = matches!(object, Object::Register | Object::CasRegister);
     let sure = match violation {
-        Violation::Phantom | Violation::DoubleAcquire => true,
+        Violation::Phantom | Violation::DoubleAcquire | Violation::StaleToken => true,
         Violation::Lost => matches!(object, Object::LinearSet | Object::LinearCounter),
         Violation::StaleRead | Violation::FalseCas => register,
         _ => false,
@@ -32,7 +32,8 @@ pub(super) fn plant(plan: &Synthetic, violation: Violation, run: &mut Run) -> Op
     let distinct = plan.domain() == Values::Distinct;
     let order = search_order(plan, run.records.len());
     match (plan.object, violation) {
-        (Object::Mutex, _) => double_acquire(run, order),
+        (_, Violation::DoubleAcquire) => double_acquire(run, order),
+        (_, Violation::StaleToken) => stale_token(run, order),
         (Object::Kv, Violation::StaleRead) => stale_text(run, order),
         (Object::Kv, Violation::Lost) => lost_piece(run, order),
         (Object::Register | Object::CasRegister | Object::MultiRegister | Object::Kv, violation) => {
@@ -279,7 +280,8 @@ fn lost_piece(run: &mut Run, order: impl Iterator<Item = usize>) -> Option<()> {
 
 /// The next holder's acquire completes at once after the holder's own, before the holder's release
 /// was invoked. Without crashes, acquires that completed may outnumber releases that were invoked by
-/// one, never by two.
+/// one, never by two; and where one client may acquire twice, that two clients each have completed
+/// more acquires than they have invoked releases is still one client too many.
 fn double_acquire(run: &mut Run, order: impl Iterator<Item = usize>) -> Option<()> {
     let first_crash = run.records.iter().find(|record| record.crashed).map_or(u32::MAX, |r| r.invoked);
     let mut acquires: Vec<usize> = (0..run.records.len()).filter(|&id| run.records[id].f == 0).collect();
@@ -301,4 +303,27 @@ fn double_acquire(run: &mut Run, order: impl Iterator<Item = usize>) -> Option<(
         return Some(());
     }
     None
+}
+
+/// The victim gets the token of an acquire that completed before it was invoked.
+fn stale_token(run: &mut Run, mut order: impl Iterator<Item = usize>) -> Option<()> {
+    let granted = run.records.iter().enumerate().filter(|(_, record)| token(record).is_some());
+    let grants = Before::new(granted.map(|(id, record)| (record.completed, id as u32, 0)).collect());
+    let (victim, earlier) = order.find_map(|id| {
+        token(&run.records[id])?;
+        Some((id, grants.last(run.records[id].invoked)?))
+    })?;
+    let stale = token(&run.records[earlier]);
+    if let Payload::Client { token, .. } = &mut run.records[victim].output {
+        *token = stale;
+    }
+    Some(())
+}
+
+/// The fencing token that the record was seen to get.
+fn token(record: &Record) -> Option<i64> {
+    match record.output {
+        Payload::Client { token, .. } if !record.crashed && record.completed != u32::MAX => token,
+        _ => None,
+    }
 }

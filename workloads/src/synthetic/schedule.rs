@@ -184,14 +184,14 @@ impl ClosedLoop<'_> {
         let record = &mut self.run.records[record as usize];
         let input = std::mem::replace(&mut record.input, Payload::Nil);
         let invocation = Invocation { f: record.f, key: record.key, input };
-        let output = self.target.apply(client, &invocation);
+        let output = self.target.apply(client, &invocation, &mut self.random);
         record.input = invocation.input;
         let Some(output) = output else {
             self.waiting.push(client);
             return;
         };
         record.output = output;
-        let released = self.plan.object == Object::Mutex && record.f == 1;
+        let released = self.plan.object.is_lock() && record.f == 1;
         self.schedule(now + rest_ns, client, Step::Complete);
         if released && !self.waiting.is_empty() {
             let next = self.random.below(self.waiting.len() as u64) as usize;
