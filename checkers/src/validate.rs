@@ -7,6 +7,9 @@
 //! impossible (see [`crate::verdict::Witness`]) and finding that nothing explains it. That takes time exponential in
 //! the operations of the core that are open at once; past [`CONFIGURATIONS_MAX`] it says so instead
 //! of guessing.
+//!
+//! A witness about a value out of nowhere may speak of a part that is too large to play. There the
+//! model's [`Model::flows`] are taken at their word, and sources are counted.
 
 #[cfg(test)]
 mod tests;

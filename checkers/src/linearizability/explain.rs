@@ -1,6 +1,7 @@
 //! Sentences for people: what cannot be, and why.
 
 use super::distinct::{Why, Zone};
+use super::phantom::Phantom;
 use crate::history::{History, OpId, Operation};
 use crate::verdict::Witness;
 use std::fmt::Write as _;
@@ -91,6 +92,31 @@ fn counted_turns(history: &History, witness: &Witness) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// The explanation of a value out of nowhere. `rows` gives the row of each operation that `phantom`
+/// numbers.
+pub(crate) fn phantom(history: &History, phantom: &Phantom, rows: &dyn Fn(usize) -> OpId) -> Vec<String> {
+    let say = |at: usize| describe(history, &history.operation(rows(at)));
+    let (value, place) = (history.values().show(phantom.token.value), phantom.token.place);
+    let at = place.map_or(String::new(), |place| format!(" at key {}", history.values().show(place)));
+    let reason = match (phantom.brought_by.len(), phantom.brought_later) {
+        (0, None) => {
+            let there = if place.is_some() { " there" } else { "" };
+            format!("It found {value}{at}, which no operation put in{there}.")
+        }
+        (0, Some(later)) => format!(
+            "It found {value}{at}, but returned before any operation that puts that in was invoked; the \
+             first was {}.",
+            say(later)
+        ),
+        (puts, _) => format!(
+            "It took {value}{at}, as {} had by then; but not more than {} can have put {value} in.",
+            counted(phantom.taken_by.len(), "other operation"),
+            counted(puts, "operation"),
+        ),
+    };
+    vec![format!("{} cannot be placed.", capitalized(&say(phantom.seen_by))), reason]
 }
 
 /// The explanation of what a near-linear engine found, and the operation that cannot be placed.

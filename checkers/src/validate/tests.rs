@@ -7,11 +7,12 @@
 use super::{Refusal, validate};
 use crate::history::{Event, EventKind, History, HistoryBuilder, OpId, Process};
 use crate::model::Model;
+use crate::model::kv::Kv;
 use crate::model::mutex::Mutex;
 use crate::model::queue::{FifoQueue, UnorderedQueue};
 use crate::model::register::Register;
 use crate::model::set::LinearSet;
-use crate::model::transcript::{history, keyed_history};
+use crate::model::transcript::{Vague, history, keyed_history};
 use crate::options::Consistency::{self, Linearizable, PerKey, Sequential};
 use crate::value::Value;
 use crate::verdict::{Certificate, Part, Verdict, Witness};
@@ -250,6 +251,40 @@ fn a_core_may_take_what_its_own_puts_bring_in_and_no_more() {
         }
         assert_eq!(of_core(&h, &UnorderedQueue, core, None), expected, "{core:?}");
     }
+}
+
+#[test]
+fn a_value_out_of_nowhere_has_no_source_in_time() {
+    let h = history(&["read nil | ok 7", "write 7 | ok", "cas [8 7]", "cas [7 9]"]);
+    assert_eq!(of_core(&h, &cas(&h), &[0], None), "accepted");
+    assert_eq!(of_core_sequential(&h, &cas(&h), &[0]), POSSIBLE);
+    assert_eq!(of_core(&h, &cas(&h), &[2], None), POSSIBLE);
+    let h = history(&["cas [nil 7] | ok", "read nil | ok 7"]);
+    assert_eq!(of_core(&h, &cas(&h), &[1], None), POSSIBLE);
+    let h = history(&["reset nil", "read nil | ok 7", "read nil | ok 8"]);
+    assert_eq!(of_core(&h, &Vague, &[1], None), POSSIBLE);
+    assert_eq!(of_core_sequential(&h, &Vague, &[1]), POSSIBLE);
+    assert_eq!(of_core(&h, &Vague, &[2], None), "accepted");
+    // What appends make of a value is not known beforehand.
+    let h = history(&["append [1 \"a\"]", "append [1 \"b\"]", "get 1 | ok \"ab\""]);
+    let kv = Kv::for_history(Value::NIL, &h);
+    let key = Some(int(1));
+    assert_eq!(says(&h, &kv, PerKey, &invalid(Witness { key, ..witness(&[2], None) })), POSSIBLE);
+}
+
+#[test]
+fn a_value_taken_too_often_has_all_its_sources_in_the_core() {
+    let take = "take nil | ok 1";
+    let h = history(&["put 1 | ok", take, take]);
+    assert_eq!(of_core(&h, &UnorderedQueue, &[0, 1, 2], None), "accepted");
+    assert_eq!(of_core(&h, &UnorderedQueue, &[0, 2], None), POSSIBLE);
+    assert_ne!(of_core_sequential(&h, &UnorderedQueue, &[1, 2]), "accepted");
+    let h = history(&["put 1 | ok", take, "put 1 | ok", take]);
+    let early = Witness { failed: 1, ..witness(&[0, 1, 2, 3], None) };
+    assert_eq!(says(&h, &UnorderedQueue, Linearizable, &invalid(early)), POSSIBLE);
+    let h = history(&["put 1 | ok", take, take, "put 1 | ok"]);
+    assert_eq!(of_core(&h, &UnorderedQueue, &[0, 1, 2], None), "accepted");
+    assert_eq!(of_core_sequential(&h, &UnorderedQueue, &[0, 1, 2, 3]), POSSIBLE);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{CONFIGURATIONS_MAX, Fact, Refusal, facts};
 use crate::history::{History, NEVER, OpId};
-use crate::model::{Family, Model, Role};
+use crate::model::{Family, Flow, Model, Role};
 use crate::options::Consistency;
 use crate::value::{Datum, Value, Values};
 use crate::verdict::Witness;
@@ -28,6 +28,9 @@ pub(super) fn validate_witness<M: Model>(
         piles_up: !matches!(model.family(), None | Some(Family::Register)),
     };
     let Some(values) = &witness.values else {
+        if is_out_of_nowhere(model, &facts, witness, sequential) {
+            return Ok(());
+        }
         return own.refute(sequential, facts.into_iter().map(|fact| Weak::of(fact, witness)).collect());
     };
     let family = model.family().ok_or_else(|| "it names values, but the model is of no family".to_owned())?;
@@ -71,6 +74,45 @@ fn check_core<A>(facts: &[Fact<A>], witness: &Witness) -> Result<(), String> {
         Some(stranger) => Err(format!("operation {stranger} of the core is not of the part")),
         None => Ok(()),
     }
+}
+
+/// Whether the explained operation shows a value that cannot have been there, by what the model says
+/// of where values come from ([`Model::flows`]): nothing that it can come after brings it; or the
+/// core has all that does, and takes the value more often, up to the explained operation's return.
+fn is_out_of_nowhere<M: Model>(
+    model: &M,
+    facts: &[Fact<M::Action>],
+    witness: &Witness,
+    sequential: bool,
+) -> bool {
+    let flows = |fact: &Fact<M::Action>| {
+        let mut flows = vec![];
+        model.flows(&fact.action, &mut |flow| flows.push(flow));
+        flows
+    };
+    let failed = facts.iter().find(|fact| fact.id == witness.failed).expect("it is of the core");
+    if failed.returned == NEVER {
+        return false;
+    }
+    let in_core = |fact: &&Fact<M::Action>| witness.core.contains(&fact.id);
+    let earlier = || facts.iter().filter(|fact| sequential || fact.invoked <= failed.returned);
+    if earlier().any(|fact| flows(fact).contains(&Flow::Anything)) {
+        return false;
+    }
+    flows(failed).into_iter().any(|flow| {
+        let (Flow::Sees(token) | Flow::Takes(token)) = flow else { return false };
+        let brings = |fact: &&Fact<M::Action>| flows(fact).contains(&Flow::Brings(token));
+        let takes = |fact: &&Fact<M::Action>| flows(fact).contains(&Flow::Takes(token));
+        let sources = earlier().filter(brings).count();
+        if sources == 0 {
+            return true;
+        }
+        let due = |fact: &&Fact<M::Action>| {
+            fact.returned != NEVER && (sequential || fact.returned <= failed.returned)
+        };
+        let taken = facts.iter().filter(in_core).filter(due).filter(takes).count();
+        earlier().filter(brings).all(|fact| in_core(&fact)) && taken > sources
+    })
 }
 
 /// Whether an operation has to do with `values`. What is about others can be left out: without them
