@@ -129,8 +129,9 @@ impl Phantom {
 mod tests {
     use super::*;
     use crate::linearizability::{check, split};
+    use crate::model::kv::Kv;
     use crate::model::multi_register::MultiRegister;
-    use crate::model::queue::FifoQueue;
+    use crate::model::queue::{FifoQueue, UnorderedQueue};
     use crate::model::register::Register;
     use crate::model::set::LinearSet;
     use crate::model::stack::Stack;
@@ -176,6 +177,10 @@ mod tests {
         let lines = ["enqueue 1", "enqueue 1", "dequeue nil", "dequeue nil | ok 7"];
         let (core, reasons) = found(FifoQueue, &lines, Consistency::Linearizable);
         assert_eq!((core, reasons[1].as_str()), (vec![3], "It found 7, which no operation put in."));
+        let lines = ["enqueue 1", "enqueue 1", "dequeue nil", "dequeue nil | ok 7", "dequeue nil | ok nil"];
+        for consistency in [Consistency::Linearizable, Consistency::Sequential] {
+            assert_eq!(found(UnorderedQueue, &lines, consistency).0, [3]);
+        }
         let lines = ["txn [[:w 1 5]]", "txn [[:w 2 6]]", "txn [[:r 1 nil]] | ok [[:r 1 6]]"];
         let (core, reasons) = found(MultiRegister::new(Value::NIL), &lines, Consistency::Linearizable);
         assert_eq!(
@@ -205,6 +210,23 @@ mod tests {
         let reason =
             "It took 1, as 2 other operations had by then; but not more than 2 operations can have put 1 in.";
         assert_eq!(reasons[1], reason);
+    }
+
+    #[test]
+    fn what_appends_make_is_not_out_of_nowhere() {
+        let find = |lines: &[&str], real_time| {
+            let h = history(lines);
+            let kv = Kv::for_history(Value::NIL, &h);
+            find(&kv, &split(&h, &kv).unwrap()[0].reads, real_time).is_some()
+        };
+        assert!(find(&["put [1 1]", "get 1 | ok 2"], true));
+        assert!(!find(&["append [1 1]", "get 1 | ok [2]"], true));
+        assert!(find(&["append [1 1]", "get 1 | ok 2"], true));
+        assert!(find(&["put [1 1]", "delete 1 | ok true", "cas [1 [2 3]] | ok"], true));
+        assert!(!find(&["put [1 1]", "delete 1 | ok true", "cas [1 [nil 2]]", "get 1 | ok 2"], true));
+        assert!(!find(&["put [1 2]", "get 1 | ok 2", "get 1 | ok nil"], true));
+        assert!(find(&["get 1 | ok 2", "put [1 2]"], true));
+        assert!(!find(&["get 1 | ok 2", "put [1 2]"], false));
     }
 
     #[test]
