@@ -7,6 +7,7 @@
 //! | engine | for | cost |
 //! |---|---|---|
 //! | `distinct` | registers, queues, stacks, priority queues, growing sets whose values are distinct | O(n log n) |
+//! | `phantom` | values out of nowhere, in models that tell where values come from | O(n log n) |
 //! | `jit` | anything; all configurations, event by event | exponential in concurrency at worst |
 //! | `wgl` | anything; depth first with memory | the same; often lucky on valid histories |
 //! | `sequential` | sequential consistency, where real time does not count | exponential at worst |
@@ -23,6 +24,7 @@ mod jit;
 mod machine;
 mod multiset;
 mod path;
+mod phantom;
 mod portfolio;
 mod problem;
 mod race;
@@ -41,7 +43,7 @@ use crate::verdict::{Certificate, Part, Unknown, Verdict};
 use advice::Hardness;
 use budget::Budget;
 use hashbrown::HashMap;
-use portfolio::{Decided, Effort, Terms};
+use portfolio::{Cause, Decided, Effort, Terms};
 use problem::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -211,8 +213,11 @@ impl<M: Model> Run<'_, M> {
     fn verdict(mut self, parts: &[PartReads<M::Action>]) -> Verdict {
         for (part, decided) in parts.iter().zip(&self.decided) {
             let witness = match decided {
-                Some(Decided::Invalid(Some(near))) => witness::of_distinct(self.history, part, near),
-                Some(Decided::Invalid(None)) => {
+                Some(Decided::Invalid(Cause::Near(near))) => witness::of_distinct(self.history, part, near),
+                Some(Decided::Invalid(Cause::Phantom(phantom))) => {
+                    phantom.witness(self.history, self.model, part)
+                }
+                Some(Decided::Invalid(Cause::Searched)) => {
                     witness::find(self.history, self.model, part, self.consistency, &self.budget)
                 }
                 _ => continue,

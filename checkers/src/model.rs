@@ -34,6 +34,7 @@
 
 pub mod counter;
 mod decode;
+mod flow;
 mod guess;
 pub mod joined;
 pub mod kv;
@@ -51,6 +52,7 @@ pub mod stack;
 #[cfg(test)]
 pub(crate) mod transcript;
 
+pub use flow::{Flow, Token};
 pub use guess::{Guess, guess};
 pub use prepare::{InitialError, PrepareError, Prepared, prepare};
 pub use register::has_independent_keys;
@@ -116,6 +118,21 @@ pub trait Model: Send + Sync {
     /// general engines. Only asked if [`Model::family`] names one.
     fn role(&self, _action: &Self::Action) -> Option<Role> {
         None
+    }
+
+    /// Tells `each` what `action` does with values, as [`Flow`] says. [`Flow::Anything`] is always
+    /// correct, and leaves it to the engines to find out what can be; so it is what this says of an
+    /// action that has no role.
+    fn flows(&self, action: &Self::Action, each: &mut dyn FnMut(Flow)) {
+        match self.role(action) {
+            None => each(Flow::Anything),
+            Some(Role::Put(value)) => each(Flow::Brings(Token::of(value))),
+            Some(Role::Take(value)) => each(Flow::Takes(Token::of(value))),
+            Some(Role::Observe(value)) if value != self.initial_value() => {
+                each(Flow::Sees(Token::of(value)));
+            }
+            Some(Role::TakeUnknown | Role::TakeNothing | Role::Observe(_) | Role::ObserveAll(_)) => {}
+        }
     }
 
     /// Bytes on the heap that `state` does not share with the state it was stepped from, about: for

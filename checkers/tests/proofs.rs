@@ -11,8 +11,10 @@ use shakedown_checkers::model::counter::LinearCounter;
 use shakedown_checkers::model::kv::Kv;
 use shakedown_checkers::model::log::LinearLog;
 use shakedown_checkers::model::mutex::Mutex;
+use shakedown_checkers::model::priority_queue::PriorityQueue;
 use shakedown_checkers::model::queue::{FifoQueue, UnorderedQueue};
 use shakedown_checkers::model::register::Register;
+use shakedown_checkers::model::set::LinearSet;
 use shakedown_checkers::model::stack::Stack;
 use shakedown_checkers::options::{Consistency, Options};
 use shakedown_checkers::validate::validate;
@@ -60,6 +62,15 @@ const ENQUEUE: Shape = Shape { f: "enqueue", input: |c, _| small(c), output: |_,
 const DEQUEUE: Shape = Shape { f: "dequeue", input: |_, _| Value::NIL, output: seen_or_nothing };
 const PUSH: Shape = Shape { f: "push", input: |c, _| small(c), output: |_, _, v| v };
 const POP: Shape = Shape { f: "pop", input: |_, _| Value::NIL, output: seen_or_nothing };
+const ADD: Shape = Shape { f: "add", input: |c, _| small(c), output: |_, v| v };
+const REMOVE: Shape = Shape { f: "remove", input: |c, _| small(c), output: yes_or_no };
+const CONTAINS: Shape = Shape { f: "contains", input: |c, _| small(c), output: yes_or_no };
+const INSERT: Shape = Shape { f: "insert", input: |c, _| small(c), output: |_, v| v };
+const EXTRACT: Shape = Shape { f: "extract", input: |_, _| Value::NIL, output: seen_or_nothing };
+
+fn yes_or_no(chance: &mut Chance, _: Value) -> Value {
+    if chance.below(2) == 0 { Value::FALSE } else { Value::TRUE }
+}
 
 const APPEND_TEXT: Shape =
     Shape { f: "append", input: |c, b| b.values().str(["a", "b"][c.below(2) as usize]), output: |_, _, v| v };
@@ -249,4 +260,6 @@ fn containers() {
     compare("fifo-queue", &[ENQUEUE, ENQUEUE, DEQUEUE], 1, 500, |_| FifoQueue);
     compare("unordered-queue", &[ENQUEUE, ENQUEUE, DEQUEUE], 1, 500, |_| UnorderedQueue);
     compare("stack", &[PUSH, PUSH, POP], 1, 500, |_| Stack);
+    compare("priority-queue", &[INSERT, INSERT, EXTRACT], 1, 500, |_| PriorityQueue);
+    compare("linear-set", &[ADD, ADD, REMOVE, CONTAINS], 1, 500, LinearSet::for_history);
 }

@@ -84,10 +84,10 @@ pub(crate) enum Decision {
 /// the violation but need not be in the core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// `seen_by` returned a value that nothing brought in.
-    NeverPut { seen_by: u32 },
-    /// `seen_by` completed before `put`, the only source of its value, was invoked.
-    SeenBeforePut { seen_by: u32, put: u32 },
+    /// `seen_by` saw or took a value that nothing brought in.
+    NeverPut { seen_by: u32, value: Value },
+    /// `seen_by` completed before `put`, the only source of a value that it saw or took, was invoked.
+    SeenBeforePut { seen_by: u32, put: u32, value: Value },
     /// Two operations took the same value, which `put` brought in once.
     TakenTwice { put: u32, first: u32, second: u32 },
     /// `nothing` found nothing, though at every moment of it one of the values that these puts brought
@@ -104,7 +104,8 @@ pub(crate) enum Why {
     LargerPresent { put: u32, take: u32, larger: Vec<u32> },
     /// Stack: the values that these puts brought in overlap so that they cannot be told apart in
     /// time, and none of them can be pushed before and popped after all the others.
-    NoneOutermost { puts: Vec<u32> },
+    /// `failed` takes one of them out, or puts it in if nobody takes it.
+    NoneOutermost { puts: Vec<u32>, failed: u32 },
     /// Growing set: each of two reads saw a member that the other did not.
     NoChain { first: u32, second: u32 },
     /// Growing set: `seen_by` completed before `missed_by` was invoked, and saw a member more.
@@ -112,8 +113,27 @@ pub(crate) enum Why {
     /// Growing set: `missed_by` did not see what `put` brought in, though `put` completed before it
     /// was invoked; or before `later_put` was, whose member it did see.
     Missed { put: u32, later_put: Option<u32>, missed_by: u32 },
-    /// Register: each of two values must have been held before and after the other.
-    Interleaved(Box<[Zone; 2]>),
+    /// Register: each of two values must have been held before and after the other. `failed` is the
+    /// last operation on the value that was held first, if that is of the core.
+    Interleaved { zones: Box<[Zone; 2]>, failed: u32 },
+}
+
+impl Why {
+    /// The member of the core that cannot be placed.
+    pub(crate) fn failed(&self) -> u32 {
+        match *self {
+            Why::NeverPut { seen_by, .. } | Why::SeenBeforePut { seen_by, .. } => seen_by,
+            Why::TakenTwice { second, .. } => second,
+            Why::NothingWhilePresent { nothing, .. } => nothing,
+            Why::Overtaken { second_take, .. } => second_take,
+            Why::TooFewTakes { ref then, .. } => then.failed(),
+            Why::LargerPresent { take, .. } => take,
+            Why::NoneOutermost { failed, .. } => failed,
+            Why::NoChain { second, .. } => second,
+            Why::Vanished { missed_by, .. } | Why::Missed { missed_by, .. } => missed_by,
+            Why::Interleaved { failed, .. } => failed,
+        }
+    }
 }
 
 /// What a register's history says about one value: it was there when `first` completed, and (again)

@@ -1,10 +1,11 @@
-//! Decides one independent part of a history: the near-linear engine if its values are distinct,
-//! else a race of the two general ones.
+//! Decides one independent part of a history: the near-linear engine if its values are distinct;
+//! a value out of nowhere; else a race of the two general engines.
 
 use super::budget::Budget;
 use super::distinct::{self, Decision, Item, Why};
 use super::jit::{Jit, words_needed};
 use super::machine::Machine;
+use super::phantom::{self, Phantom};
 use super::problem::{Op, Problem, Read};
 use super::race::{Engine, Finding, Refuter, race};
 use super::sequential::{Lines, Sequential};
@@ -19,10 +20,20 @@ use crate::verdict::Reason;
 pub(crate) enum Decided {
     /// An order of its operations.
     Valid(Vec<OpId>),
-    /// There is none. What the near-linear engine found, if that was the one.
-    Invalid(Option<Box<Near>>),
+    /// There is none.
+    Invalid(Cause),
     /// Not decided.
     Unknown(Effort),
+}
+
+/// Who found that there is no order, and how.
+pub(crate) enum Cause {
+    /// A near-linear engine.
+    Near(Box<Near>),
+    /// A value came out of nowhere.
+    Phantom(Box<Phantom>),
+    /// A search; the witness is yet to be found.
+    Searched,
 }
 
 /// Why a near-linear engine says that there is no order.
@@ -64,16 +75,20 @@ pub(crate) fn decide<M: Model>(
     reads: &[Read<M::Action>],
     terms: &Terms<'_>,
 ) -> Decided {
-    if terms.consistency == Consistency::Sequential {
+    let real_time = terms.consistency != Consistency::Sequential;
+    if real_time && let Some(decided) = decide_distinct(history, model, reads) {
+        return decided;
+    }
+    if let Some(phantom) = phantom::find(model, reads, real_time) {
+        return Decided::Invalid(Cause::Phantom(Box::new(phantom)));
+    }
+    if !real_time {
         let (problem, actions) = Problem::new(model, reads);
         let lines = Lines::of(history);
         let process_of = |op: &Op| lines.process_of(op.id);
         let machine = Machine::new(model, &actions, history.values());
         let engine = Sequential::new(&problem, &problem.ops, &process_of, machine, terms.budget.clone());
         return run(vec![Box::new(engine)], &problem, terms);
-    }
-    if let Some(decided) = decide_distinct(history, model, reads) {
-        return decided;
     }
     let (problem, actions) = Problem::new(model, reads);
     let machine = || Machine::new(model, &actions, history.values());
@@ -100,7 +115,7 @@ fn run(mut engines: Vec<Box<dyn Engine + '_>>, problem: &Problem, terms: &Terms<
         Some(Finding::Valid(order)) => {
             Decided::Valid(order.into_iter().map(|i| problem.ops[i as usize].id).collect())
         }
-        Some(Finding::Invalid) => Decided::Invalid(None),
+        Some(Finding::Invalid) => Decided::Invalid(Cause::Searched),
         undecided => Decided::Unknown(Effort {
             reason: match undecided {
                 Some(Finding::GaveUp(reason)) => Some(reason),
@@ -125,12 +140,14 @@ fn decide_distinct<M: Model>(history: &History, model: &M, reads: &[Read<M::Acti
         Decision::Valid(order) => {
             Some(Decided::Valid(order.into_iter().map(|i| reads[i as usize].id).collect()))
         }
-        Decision::Invalid { core, values, why, minimal } => Some(Decided::Invalid(Some(Box::new(Near {
-            core: core.into_iter().map(|i| reads[i as usize].id).collect(),
-            values,
-            why,
-            minimal,
-        })))),
+        Decision::Invalid { core, values, why, minimal } => {
+            Some(Decided::Invalid(Cause::Near(Box::new(Near {
+                core: core.into_iter().map(|i| reads[i as usize].id).collect(),
+                values,
+                why,
+                minimal,
+            }))))
+        }
         Decision::NotApplicable => None,
     }
 }

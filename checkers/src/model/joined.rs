@@ -5,7 +5,7 @@
 //! state, and the parts go.
 
 use super::persistent::Map;
-use super::{Model, ModelError};
+use super::{Flow, Model, ModelError, Token};
 use crate::history::Operation;
 use crate::value::{Value, Values};
 
@@ -42,6 +42,19 @@ impl<M: Model> Model for Joined<'_, M> {
 
     fn is_pure(&self, (_, action): &Self::Action) -> bool {
         self.0.is_pure(action)
+    }
+
+    /// A token's own place, if the parts have several, gives way to the part.
+    fn flows(&self, (part, action): &Self::Action, each: &mut dyn FnMut(Flow)) {
+        let within = |token: Token| Token { place: part.or(token.place), ..token };
+        self.0.flows(action, &mut |flow| {
+            each(match flow {
+                Flow::Brings(token) => Flow::Brings(within(token)),
+                Flow::Sees(token) => Flow::Sees(within(token)),
+                Flow::Takes(token) => Flow::Takes(within(token)),
+                Flow::Anything => Flow::Anything,
+            });
+        });
     }
 
     fn is_promising(&self, state: &Self::State) -> bool {

@@ -13,7 +13,7 @@
 
 use super::decode::{has_key_column, returned};
 use super::persistent::{Chain, Glimpses};
-use super::{Family, Model, ModelError, Role};
+use super::{Family, Flow, Model, ModelError, Role, Token};
 use crate::history::{History, Operation};
 use crate::value::{Datum, Value, Values, fast_hash};
 use std::hash::{Hash, Hasher};
@@ -23,6 +23,7 @@ use std::hash::{Hash, Hasher};
 pub struct Kv {
     initial: KvValue,
     key_column: bool,
+    has_appends: bool,
     glimpses: Glimpses,
 }
 
@@ -102,7 +103,8 @@ impl Kv {
     /// Every key starts as `initial`. `history` says where its keys are.
     pub fn for_history(initial: Value, history: &History) -> Kv {
         let (initial, key_column) = (known(initial, history.values()), has_key_column(history));
-        let mut kv = Kv { initial, key_column, glimpses: Glimpses::default() };
+        let has_appends = history.operations().any(|op| op.f == "append");
+        let mut kv = Kv { initial, key_column, has_appends, glimpses: Glimpses::default() };
         kv.glimpses = kv.glimpses_of(history);
         kv
     }
@@ -280,6 +282,30 @@ impl Model for Kv {
             KvAction::Put(value) => Some(Role::Put(value.handle)),
             KvAction::Get(seen) => Some(Role::Observe(seen.handle)),
             _ => None,
+        }
+    }
+
+    fn flows(&self, action: &KvAction, each: &mut dyn FnMut(Flow)) {
+        // What appends make is not known beforehand; but it is texts and lists.
+        let may_be_made = |seen: &KvValue| self.has_appends && !matches!(seen.content, KvState::Plain(_));
+        let mut saw = |seen: &KvValue| {
+            if *seen != self.initial && !may_be_made(seen) {
+                each(Flow::Sees(Token::of(seen.handle)));
+            }
+        };
+        match action {
+            KvAction::Get(seen) => saw(seen),
+            KvAction::Swap(from, to) => {
+                saw(from);
+                each(Flow::Brings(Token::of(to.handle)));
+            }
+            KvAction::Put(value) => each(Flow::Brings(Token::of(value.handle))),
+            KvAction::AppendText(_)
+            | KvAction::AppendElement(_)
+            | KvAction::Differed(_)
+            | KvAction::Delete
+            | KvAction::DeletePresent
+            | KvAction::SawMissing => {}
         }
     }
 

@@ -12,7 +12,7 @@
 
 use super::decode::{has_key_column, returned};
 use super::persistent::Map;
-use super::{Family, Model, ModelError, Role};
+use super::{Family, Flow, Model, ModelError, Role, Token};
 use crate::history::{Columns, History, OpId, Operation, Outcome};
 use crate::value::{Datum, FastBuild, Value, Values};
 use crate::verdict::Verdict;
@@ -145,6 +145,15 @@ impl Model for MultiRegister {
             ([], [(_, value)]) => Some(Role::Put(*value)),
             ([(_, value)], []) => Some(Role::Observe(*value)),
             _ => None,
+        }
+    }
+
+    fn flows(&self, action: &MultiAction, each: &mut dyn FnMut(Flow)) {
+        for &(key, value) in action.reads.iter().filter(|(_, value)| *value != self.initial) {
+            each(Flow::Sees(Token { place: Some(key), value }));
+        }
+        for &(key, value) in action.writes.iter() {
+            each(Flow::Brings(Token { place: Some(key), value }));
         }
     }
 

@@ -12,7 +12,7 @@
 
 use super::decode::{echoed, returned};
 use super::persistent::{Fifo, Map};
-use super::{Family, Model, ModelError, Role};
+use super::{Family, Flow, Model, ModelError, Role, Token};
 use crate::history::Operation;
 use crate::value::{Datum, Value, Values};
 
@@ -174,6 +174,14 @@ impl Model for UnorderedQueue {
 
     fn is_pure(&self, action: &ContainerAction) -> bool {
         *action == ContainerAction::FoundEmpty
+    }
+
+    fn flows(&self, action: &ContainerAction, each: &mut dyn FnMut(Flow)) {
+        match *action {
+            ContainerAction::Put(value) => each(Flow::Brings(Token::of(value))),
+            ContainerAction::Take(value) => each(Flow::Takes(Token::of(value))),
+            ContainerAction::TakeUnknown | ContainerAction::FoundEmpty => {}
+        }
     }
 
     fn state_bytes(&self, state: &Map<Value, u32>) -> usize {

@@ -13,7 +13,7 @@
 //!   registers that start empty and are judged from 0.
 
 use super::decode::{has_key_column, returned};
-use super::{Family, Model, ModelError, Role};
+use super::{Family, Flow, Model, ModelError, Role, Token};
 use crate::history::{History, Operation, Outcome};
 use crate::value::{Value, Values};
 
@@ -187,6 +187,23 @@ impl Model for Register {
             RegisterAction::Write(value) => Some(Role::Put(value)),
             RegisterAction::Read(seen) => Some(Role::Observe(seen)),
             RegisterAction::Swap(..) | RegisterAction::Differed(_) => None,
+        }
+    }
+
+    fn flows(&self, action: &RegisterAction, each: &mut dyn FnMut(Flow)) {
+        let mut saw = |value: Value| {
+            if value != self.initial {
+                each(Flow::Sees(Token::of(value)));
+            }
+        };
+        match *action {
+            RegisterAction::Write(value) => each(Flow::Brings(Token::of(value))),
+            RegisterAction::Read(seen) => saw(seen),
+            RegisterAction::Swap(from, to) => {
+                saw(from);
+                each(Flow::Brings(Token::of(to)));
+            }
+            RegisterAction::Differed(_) => {}
         }
     }
 

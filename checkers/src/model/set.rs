@@ -10,7 +10,7 @@
 
 use super::decode::{as_bool, has_key_column, members, returned};
 use super::persistent::{Map, entry_hash};
-use super::{Family, Model, ModelError, Role};
+use super::{Family, Flow, Model, ModelError, Role, Token};
 use crate::history::{History, Operation};
 use crate::value::{Value, Values};
 use std::hash::{Hash, Hasher};
@@ -150,6 +150,22 @@ impl Model for LinearSet {
             SetAction::Add(element) => Some(Role::Put(*element)),
             SetAction::Read(members) if !members.repeats => Some(Role::ObserveAll(members.handle)),
             _ => None,
+        }
+    }
+
+    fn flows(&self, action: &SetAction, each: &mut dyn FnMut(Flow)) {
+        match action {
+            SetAction::Add(element) | SetAction::AddAbsent(element) => {
+                each(Flow::Brings(Token::of(*element)));
+            }
+            // Not `Takes`: an element that was added twice can be removed once.
+            SetAction::RemovePresent(element) | SetAction::SawPresent(element) => {
+                each(Flow::Sees(Token::of(*element)));
+            }
+            SetAction::Read(members) => {
+                members.sorted.iter().for_each(|element| each(Flow::Sees(Token::of(*element))));
+            }
+            SetAction::Remove(_) | SetAction::SawAbsent(_) => {}
         }
     }
 

@@ -5,8 +5,8 @@
 //! 2n-1, its completion on line 2n. Operations follow one another: nothing overlaps but what never
 //! completes.
 
-use super::{Model, ModelError};
-use crate::history::{Event, EventKind, History, HistoryBuilder, Outcome, Process};
+use super::{Family, Flow, Model, ModelError, Role, Token};
+use crate::history::{Event, EventKind, History, HistoryBuilder, Operation, Outcome, Process};
 use crate::linearizability;
 use crate::options::{Consistency, Options};
 use crate::validate::validate;
@@ -111,6 +111,7 @@ pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str])
     let model = model(&history);
     let actions = actions(&model, &history);
     assert_eq!(actions.len(), alphabet.len(), "a letter is ignored");
+    flows_keep_their_promise(&model, &actions);
     let mut states = vec![model.initial()];
     let (mut possible, mut changes) = (vec![false; actions.len()], vec![false; actions.len()]);
     let mut layer = 0;
@@ -150,6 +151,46 @@ pub(crate) fn purity<M: Model>(model: impl Fn(&History) -> M, alphabet: &[&str])
     }
 }
 
+/// Walks every word of at most five letters that `model` allows, and holds [`Model::flows`] to its
+/// promise there.
+fn flows_keep_their_promise<M: Model>(model: &M, actions: &[M::Action]) {
+    // What a word has brought and taken so far; `None` once anything may be there.
+    type Accounts = Option<Vec<(Token, u32, u32)>>;
+    let mut words: Vec<(usize, M::State, Accounts)> = vec![(0, model.initial(), Some(vec![]))];
+    while let Some((length, state, accounts)) = words.pop() {
+        for action in actions.iter().filter(|_| length < 5) {
+            let Some(next) = model.step(&state, action) else { continue };
+            let before = accounts.clone().unwrap_or_default();
+            let account = |token: Token| {
+                let known = before.iter().find(|(other, ..)| *other == token);
+                known.map_or((0, 0), |&(_, brought, taken)| (brought, taken))
+            };
+            let mut after = accounts.clone();
+            model.flows(action, &mut |flow| {
+                let (token, brought, taken) = match flow {
+                    Flow::Anything => {
+                        after = None;
+                        return;
+                    }
+                    Flow::Brings(token) => (token, 1, 0),
+                    Flow::Sees(token) => (token, 0, 0),
+                    Flow::Takes(token) => (token, 0, 1),
+                };
+                if accounts.is_some() && brought == 0 {
+                    let (brought, sofar) = account(token);
+                    assert!(brought > 0 && sofar + taken <= brought, "{action:?} in {state:?}: {flow:?}");
+                }
+                let Some(after) = &mut after else { return };
+                match after.iter_mut().find(|(other, ..)| *other == token) {
+                    Some(entry) => *entry = (token, entry.1 + brought, entry.2 + taken),
+                    None => after.push((token, brought, taken)),
+                }
+            });
+            words.push((length + 1, next, after));
+        }
+    }
+}
+
 /// The engine's word on `lines`, its proof re-checked.
 pub(crate) fn checks<M: Model>(model: impl Fn(&History) -> M, lines: &[&str]) -> &'static str {
     let history = history(lines);
@@ -161,6 +202,43 @@ pub(crate) fn checks<M: Model>(model: impl Fn(&History) -> M, lines: &[&str]) ->
 
 fn judge<M: Model>(model: &M, history: &History) -> Result<crate::verdict::Verdict, ModelError> {
     linearizability::check(history, model, &Options { threads: 1, ..Options::default() })
+}
+
+/// A register with an operation of which nothing is known but what [`Model::step`] says: `reset`
+/// makes it 7.
+pub(crate) struct Vague;
+
+impl Model for Vague {
+    type State = Value;
+    type Action = Option<Role>;
+
+    fn initial(&self) -> Value {
+        Value::NIL
+    }
+
+    fn action(&self, op: &Operation<'_>, _: &Values) -> Result<Option<Option<Role>>, ModelError> {
+        Ok(Some(match op.f {
+            "read" => Some(Role::Observe(op.output)),
+            "write" => Some(Role::Put(op.input)),
+            _ => None,
+        }))
+    }
+
+    fn step(&self, state: &Value, action: &Option<Role>) -> Option<Value> {
+        match *action {
+            Some(Role::Observe(seen)) => (seen == *state).then_some(seen),
+            Some(Role::Put(value)) => Some(value),
+            _ => Value::small_int(7),
+        }
+    }
+
+    fn family(&self) -> Option<Family> {
+        Some(Family::Register)
+    }
+
+    fn role(&self, action: &Option<Role>) -> Option<Role> {
+        *action
+    }
 }
 
 /// One value in EDN: scalars, vectors, maps and sets.

@@ -183,11 +183,11 @@ fn gather(items: &[Item]) -> Result<Gathered, Decision> {
         let Role::Take(value) = item.role else { continue };
         let index = i as u32;
         let Some(&id) = span_of.get(&value) else {
-            return Err(lone_take(index, value, Why::NeverPut { seen_by: index }));
+            return Err(lone_take(index, value, Why::NeverPut { seen_by: index, value }));
         };
         let span: &mut Span = &mut spans[id];
         if item.res < items[span.put as usize].inv && !flaw::on(Flaw::TakeBeforePutUnchecked) {
-            return Err(lone_take(index, value, Why::SeenBeforePut { seen_by: index, put: span.put }));
+            return Err(lone_take(index, value, Why::SeenBeforePut { seen_by: index, put: span.put, value }));
         }
         if span.take != NONE {
             taken_twice = taken_twice.or(Some((span.put, span.take, index, value)));

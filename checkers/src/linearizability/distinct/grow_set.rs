@@ -129,14 +129,14 @@ impl GrowSet<'_> {
         for &value in reads.members {
             let Some(&add) = self.add_of.get(&value) else {
                 let seen_by = reads.items[0];
-                return Err(invalid(vec![seen_by], vec![value], Why::NeverPut { seen_by }));
+                return Err(invalid(vec![seen_by], vec![value], Why::NeverPut { seen_by, value }));
             };
             let add = &mut self.adds[add];
             let (seen_by, put) = (earliest, add.item);
             if self.items[seen_by as usize].res < self.items[put as usize].inv
                 && !flaw::on(Flaw::ReadBeforeAddUnchecked)
             {
-                return Err(invalid(vec![seen_by], vec![value], Why::SeenBeforePut { seen_by, put }));
+                return Err(invalid(vec![seen_by], vec![value], Why::SeenBeforePut { seen_by, put, value }));
             }
             if add.seen_in != id as u32 {
                 add.seen_in = id as u32;

@@ -128,7 +128,7 @@ impl<'h> Clusters<'h> {
             let id = if value != self.initial {
                 match self.of_value.get(&value) {
                     Some(&id) => id,
-                    None => return Err(one_read(i, value, Why::NeverPut { seen_by: i as u32 })),
+                    None => return Err(one_read(i, value, Why::NeverPut { seen_by: i as u32, value })),
                 }
             } else if self.rewrite == NONE || flaw::on(Flaw::RewrittenInitialIgnored) {
                 INITIAL
@@ -144,7 +144,7 @@ impl<'h> Clusters<'h> {
             if id != INITIAL {
                 let begun = self.items[cluster.write as usize].inv;
                 if item.res < begun && !flaw::on(Flaw::ReadBeforeWriteUnchecked) {
-                    let why = Why::SeenBeforePut { seen_by: i as u32, put: cluster.write };
+                    let why = Why::SeenBeforePut { seen_by: i as u32, put: cluster.write, value };
                     return Err(one_read(i, value, why));
                 }
             }
@@ -233,7 +233,12 @@ impl<'h> Clusters<'h> {
         let core = core::smallest(self.items, &candidates, zones.map(|zone| zone.value), self.initial);
         let mut values = zones.map(|zone| zone.value).to_vec();
         values.sort_unstable();
-        Decision::Invalid { core, values, why: Why::Interleaved(Box::new(zones)), minimal: true }
+        // The value that was held first came back.
+        let held_from = |zone: &Zone| zone.first.map(|first| self.items[first as usize].res);
+        let last = if held_from(&zones[0]) < held_from(&zones[1]) { zones[0].last } else { zones[1].last };
+        let failed = if core.contains(&last) { last } else { *core.last().expect("a core has an operation") };
+        let why = Why::Interleaved { zones: Box::new(zones), failed };
+        Decision::Invalid { core, values, why, minimal: true }
     }
 
     fn zone(&self, id: u32) -> Zone {

@@ -263,6 +263,9 @@ impl Order {
 fn explain(contents: &Contents, stuck: Vec<u32>) -> Violation {
     let find = |contents: &Contents| Search::new(contents).run(Vec::new()).err();
     let (spans, minimal) = shrink(contents, stuck, &find);
-    let puts = spans.iter().map(|&i| contents.spans[i as usize].put).collect();
-    Violation { spans, nothing: None, why: Why::NoneOutermost { puts }, minimal }
+    let members = spans.iter().map(|&i| &contents.spans[i as usize]);
+    let puts = members.clone().map(|span| span.put).collect();
+    let last = members.max_by_key(|span| span.take_res).expect("at least two values overlap");
+    let why = Why::NoneOutermost { puts, failed: last.taken_by().unwrap_or(last.put) };
+    Violation { spans, nothing: None, why, minimal }
 }

@@ -185,9 +185,12 @@ impl Oracle<'_> {
     /// What the core of an invalid history claims, checked.
     pub(super) fn judge_core(&self, items: &[Item], decision: &Decision) -> Result<(), String> {
         match decision {
-            Decision::Invalid { core, values, minimal, .. } => {
+            Decision::Invalid { core, values, why, minimal } => {
                 if !core.is_sorted_by(|a, b| a < b) || !values.is_sorted_by(|a, b| a < b) {
                     return Err("core and values are sets in ascending order".into());
+                }
+                if !core.contains(&why.failed()) {
+                    return Err("the operation that cannot be placed is of the core".into());
                 }
                 if self.can_place(items, core, values) {
                     return Err("the core can be placed".into());
