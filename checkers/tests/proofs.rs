@@ -62,13 +62,12 @@ const ENQUEUE: Shape = Shape { f: "enqueue", input: |c, _| small(c), output: |_,
 const DEQUEUE: Shape = Shape { f: "dequeue", input: |_, _| Value::NIL, output: seen_or_nothing };
 const PUSH: Shape = Shape { f: "push", input: |c, _| small(c), output: |_, _, v| v };
 const POP: Shape = Shape { f: "pop", input: |_, _| Value::NIL, output: seen_or_nothing };
-const ADD: Shape = Shape { f: "add", input: |c, _| small(c), output: |_, v| v };
 const REMOVE: Shape = Shape { f: "remove", input: |c, _| small(c), output: yes_or_no };
 const CONTAINS: Shape = Shape { f: "contains", input: |c, _| small(c), output: yes_or_no };
-const INSERT: Shape = Shape { f: "insert", input: |c, _| small(c), output: |_, v| v };
+const INSERT: Shape = Shape { f: "insert", input: |c, _| small(c), output: |_, _, v| v };
 const EXTRACT: Shape = Shape { f: "extract", input: |_, _| Value::NIL, output: seen_or_nothing };
 
-fn yes_or_no(chance: &mut Chance, _: Value) -> Value {
+fn yes_or_no(chance: &mut Chance, _: &mut HistoryBuilder, _: Value) -> Value {
     if chance.below(2) == 0 { Value::FALSE } else { Value::TRUE }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn validate_witness<M: Model>(
     let own = Game {
         initial: model.initial(),
         step: &|state: &M::State, action: &M::Action| model.step(state, action),
+        merge: &|state| model.representative(state),
         is_pure: &|action| model.is_pure(action),
         piles_up: !matches!(model.family(), None | Some(Family::Register)),
     };
@@ -52,6 +53,7 @@ pub(super) fn validate_witness<M: Model>(
         let set = Game {
             initial: BTreeSet::new(),
             step: &|state: &BTreeSet<Value>, role: &Role| step_set(state, *role, values, history.values()),
+            merge: &|state| state,
             is_pure: &|role| !changes_something(*role),
             piles_up: true,
         };
@@ -201,6 +203,8 @@ fn can_be_placed() -> Refusal {
 struct Game<'g, S, A> {
     initial: S,
     step: &'g dyn Fn(&S, &A) -> Option<S>,
+    /// [`Model::representative`], for weakened histories that are too large without.
+    merge: &'g dyn Fn(S) -> S,
     is_pure: &'g dyn Fn(&A) -> bool,
     /// There is no end of states when operations are repeated.
     piles_up: bool,
@@ -217,12 +221,21 @@ impl<S: Clone + Eq + Hash, A> Game<'_, S, A> {
         if sequential {
             return self.refute_sequential(&ops);
         }
-        if !self.piles_up
-            && let Some(result) = self.play(&ops, Repeat::AnyNumber, CONFIGURATIONS_MAX / 10)
+        let merging = |state: &S, action: &A| (self.step)(state, action).map(self.merge);
+        let merged = Game { step: &merging, initial: self.initial.clone(), ..*self };
+        for (repeat, configurations_max) in
+            [(Repeat::AnyNumber, CONFIGURATIONS_MAX / 10), (Repeat::AtMostOnce, CONFIGURATIONS_MAX)]
         {
-            return result;
+            if self.piles_up && repeat == Repeat::AnyNumber {
+                continue;
+            }
+            for game in [self, &merged] {
+                if let Some(result) = game.play(&ops, repeat, configurations_max) {
+                    return result;
+                }
+            }
         }
-        self.play(&ops, Repeat::AtMostOnce, CONFIGURATIONS_MAX).unwrap_or(Err(Refusal::TooLarge))
+        Err(Refusal::TooLarge)
     }
 
     /// Keeps every configuration that there can be; at some return there must be none. `None` if
