@@ -157,16 +157,10 @@ pub trait Model: Send + Sync {
         state
     }
 
-    /// Looks ahead: given `demanded`, operations that must take effect, each with the position of its
-    /// invocation, ascending, and `actions`, all that can ever be done, a function that finds dead ends:
-    /// it tells of a state the latest position in `demanded` whose operation is impossible there and in
-    /// everything that `actions` make of it. Only ever an optimisation: `None` is always correct.
-    fn foresight(
-        &self,
-        actions: &[Self::Action],
-        demanded: &[(u32, &Self::Action)],
-    ) -> Option<Foresight<Self::State>> {
-        let _ = (actions, demanded);
+    /// Looks ahead: a function that tells of a state what can no longer be explained from there on,
+    /// given all operations that there are. Only ever an optimisation: `None` is always correct.
+    fn foresight(&self, ops: &[Planned<'_, Self::Action>]) -> Option<Foresight<Self::State>> {
+        let _ = ops;
         None
     }
 
@@ -177,8 +171,30 @@ pub trait Model: Send + Sync {
     }
 }
 
+/// An operation that a search has to place, or may place. See [`Model::foresight`].
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a, A> {
+    /// Position of its invocation; operations come sorted by it.
+    pub inv: u32,
+    /// Position of its return; [`NEVER`](crate::history::NEVER) if it has none.
+    pub res: u32,
+    /// It must take effect exactly once; any other may happen any number of times, or not.
+    pub demanded: bool,
+    /// What it does.
+    pub action: &'a A,
+}
+
+/// What a state is no good for. The numbers are indices of operations that are demanded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prospect {
+    /// The latest operation that is impossible in the state and in everything that grows out of it.
+    pub lost: Option<usize>,
+    /// An operation that has not taken effect yet and is lost as well once this position is past.
+    pub lost_after: Option<(u32, usize)>,
+}
+
 /// See [`Model::foresight`].
-pub type Foresight<S> = Box<dyn Fn(&S) -> Option<u32> + Send>;
+pub type Foresight<S> = Box<dyn Fn(&S) -> Prospect + Send>;
 
 /// Objects with a near-linear decision procedure for distinct values (CHECKERS.md, A3 to A7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -366,6 +366,13 @@ impl<'p, const W: usize> Jit<'p, W> {
             (Demand::Once, false) => Goal::Write(slot),
         };
         self.work += 1 + self.configs.len() as u64 / 8;
+        if self.machine.states_expire() {
+            self.configs.retain(|config| {
+                let lost = self.machine.dead_end(config.state, self.position, self.position);
+                self.foreseen = self.foreseen.max(lost.unwrap_or(0));
+                lost.is_none()
+            });
+        }
         if self.configs.iter().all(|config| goal.is_reached_by(config)) {
             // A bit that all share can go without making any two equal.
             for config in &mut self.configs {
@@ -532,7 +539,7 @@ impl<'p, const W: usize> Jit<'p, W> {
     #[inline]
     fn apply(&mut self, config: &Config<W>, action: ActionId) -> Option<Config<W>> {
         let state = self.machine.step(config.state, action)?;
-        if let Some(res) = self.machine.dead_end(state, self.position) {
+        if let Some(res) = self.machine.dead_end(state, self.position, self.position) {
             self.foreseen = self.foreseen.max(res);
             return None;
         }

@@ -4,7 +4,8 @@
 //! behind [`Stepper`], which is asked once for each pair of state and action.
 
 use super::problem::{Demand, Op};
-use crate::model::{Foresight, Model};
+use crate::history::NEVER;
+use crate::model::{Foresight, Model, Planned};
 use crate::value::{FastBuild, Values, fast_hash};
 use hashbrown::{HashMap, HashTable};
 
@@ -36,7 +37,13 @@ struct Outlook {
     promising: bool,
     /// One past the invocation of the latest operation that can never take effect from there on, and
     /// its return; zeros if there is none.
-    doomed: (u32, u32),
+    lost: (u32, u32),
+    /// A position after which another one cannot either, and that one's return.
+    lost_after: (u32, u32),
+}
+
+impl Outlook {
+    const UNKNOWN: Outlook = Outlook { promising: true, lost: (0, 0), lost_after: (NEVER, 0) };
 }
 
 /// Steps a model by numbers.
@@ -47,6 +54,8 @@ pub(crate) struct Machine<'m> {
     hashed: HashMap<(StateId, ActionId), u32, FastBuild>,
     /// Per state.
     outlooks: Vec<Outlook>,
+    /// Some state turns into a dead end as time goes by.
+    expire: bool,
 }
 
 impl<'m> Machine<'m> {
@@ -69,7 +78,7 @@ impl<'m> Machine<'m> {
             values,
             merges,
             foresight: None,
-            returns: vec![],
+            intervals: vec![],
             states: vec![],
             index: HashTable::new(),
             bytes: 0,
@@ -81,7 +90,8 @@ impl<'m> Machine<'m> {
             action_count: actions.len(),
             flat: vec![],
             hashed: HashMap::default(),
-            outlooks: vec![Outlook { promising: true, doomed: (0, 0) }],
+            outlooks: vec![Outlook::UNKNOWN],
+            expire: false,
         }
     }
 
@@ -97,12 +107,21 @@ impl<'m> Machine<'m> {
         self.stepper.foresee(ops);
     }
 
-    /// Whether `state` is a dead end for a search that has met no invocation after `position` yet:
-    /// one of those operations could never take effect. That one's return, if so.
+    /// Whether `state` is a dead end for a search that has met no invocation after `invoked` yet and
+    /// can place nothing that returned before `now`: some operation could never take effect. That
+    /// one's return, if so.
     #[inline]
-    pub(crate) fn dead_end(&self, state: StateId, position: u32) -> Option<u32> {
-        let (until, res) = self.outlooks[state as usize].doomed;
-        (until > position.saturating_add(1)).then_some(res)
+    pub(crate) fn dead_end(&self, state: StateId, invoked: u32, now: u32) -> Option<u32> {
+        let Outlook { lost, lost_after, .. } = self.outlooks[state as usize];
+        if lost.0 > invoked.saturating_add(1) {
+            return Some(lost.1);
+        }
+        (lost_after.0 < now).then_some(lost_after.1)
+    }
+
+    /// Whether a state that was none may have become a dead end since.
+    pub(crate) fn states_expire(&self) -> bool {
+        self.expire
     }
 
     /// The state after `action` in `state`, if it is possible there.
@@ -142,7 +161,9 @@ impl<'m> Machine<'m> {
     fn ask(&mut self, state: StateId, action: ActionId) -> Option<StateId> {
         let next = self.stepper.step(state, action);
         if let Some(next) = next.filter(|&next| next as usize >= self.outlooks.len()) {
-            self.outlooks.push(self.stepper.outlook(next));
+            let outlook = self.stepper.outlook(next);
+            self.expire |= outlook.lost_after.0 != NEVER;
+            self.outlooks.push(outlook);
             debug_assert_eq!(self.outlooks.len(), next as usize + 1, "states are numbered one by one");
         }
         let stored = next.unwrap_or(IMPOSSIBLE);
@@ -168,8 +189,8 @@ struct Numbered<'m, M: Model> {
     values: &'m Values,
     merges: bool,
     foresight: Option<Foresight<M::State>>,
-    /// Invocation and return of each operation that foresight was told of, sorted.
-    returns: Vec<(u32, u32)>,
+    /// Invocation and return of each operation that it was told of.
+    intervals: Vec<(u32, u32)>,
     states: Vec<M::State>,
     index: HashTable<u32>,
     /// What the states hold on the heap.
@@ -200,22 +221,29 @@ impl<M: Model> Stepper for Numbered<'_, M> {
     }
 
     fn foresee(&mut self, ops: &[Op]) {
-        let must_happen = |op: &&Op| op.demand == Demand::Once && !op.is_pending();
-        let demanded = ops.iter().filter(must_happen).map(|op| (op.inv, &self.actions[op.action as usize]));
-        self.foresight = self.model.foresight(self.actions, &demanded.collect::<Vec<_>>());
+        let planned = |op: &Op| Planned {
+            inv: op.inv,
+            res: op.res,
+            demanded: op.demand == Demand::Once && !op.is_pending(),
+            action: &self.actions[op.action as usize],
+        };
+        self.foresight = self.model.foresight(&ops.iter().map(planned).collect::<Vec<_>>());
         if self.foresight.is_some() {
-            self.returns = ops.iter().filter(must_happen).map(|op| (op.inv, op.res)).collect();
+            self.intervals = ops.iter().map(|op| (op.inv, op.res)).collect();
         }
     }
 
     fn outlook(&self, state: StateId) -> Outlook {
         let state = &self.states[state as usize];
-        let doomed = self.foresight.as_ref().and_then(|foresight| foresight(state)).map(|position| {
-            let at = self.returns.partition_point(|&(inv, _)| inv < position);
-            assert_eq!(self.returns[at].0, position, "foresight names one of the operations it was given");
-            (position + 1, self.returns[at].1)
-        });
-        Outlook { promising: self.model.is_promising(state), doomed: doomed.unwrap_or_default() }
+        let mut outlook = Outlook { promising: self.model.is_promising(state), ..Outlook::UNKNOWN };
+        let prospect = self.foresight.as_ref().map(|foresight| foresight(state)).unwrap_or_default();
+        if let Some(op) = prospect.lost {
+            outlook.lost = (self.intervals[op].0 + 1, self.intervals[op].1);
+        }
+        if let Some((position, op)) = prospect.lost_after {
+            outlook.lost_after = (position, self.intervals[op].1);
+        }
+        outlook
     }
 
     fn show(&self, state: StateId) -> String {
@@ -223,7 +251,7 @@ impl<M: Model> Stepper for Numbered<'_, M> {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.returns.capacity() * 8
+        self.intervals.capacity() * 8
             + self.states.capacity() * size_of::<M::State>()
             + self.bytes
             + self.index.capacity() * 5

@@ -173,10 +173,10 @@ impl<'p> Wgl<'p> {
         }
     }
 
-    /// An operation past all that are placed can never take effect from here on.
+    /// An operation that is not placed can never take effect from here on.
     fn is_dead_end(&self, high: u32) -> bool {
         let latest = high.checked_sub(1).map_or(0, |last| self.ops[last as usize].inv);
-        self.machine.dead_end(self.state, latest).is_some()
+        self.machine.dead_end(self.state, latest, 0).is_some()
     }
 
     /// Places every pure operation that is possible now, for as long as there are any.

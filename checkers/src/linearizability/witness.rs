@@ -26,9 +26,13 @@ const START_STATES_MAX: usize = 256;
 /// How many times the work of the whole history, but at least this much, one weakened history may
 /// take before it counts as "not shown impossible" (where operations may happen any number of times,
 /// there may be no end of states).
-const TEST_WORK: (u64, u64) = (4, 1 << 12);
+const TEST_WORK: (u64, u64) = (4, 1 << 20);
 /// The same for all weakened histories together, after which the core is left as it is.
-const WORK: (u64, u64) = (256, 1 << 19);
+const WORK: (u64, u64) = (256, 1 << 27);
+/// Configurations explored to tell which states an operation could have found.
+const STATES_WORK: u64 = 1 << 10;
+/// Members of a core that are looked for one by one, at most.
+const PICKED_MAX: usize = 32;
 /// Work per operation for the first look, at the history in which crashed operations are let off.
 const WEAKER_WORK: u64 = 1 << 10;
 /// Work to find out how much a sequential search of the whole history takes.
@@ -59,6 +63,7 @@ pub(crate) fn find<M: Model>(
         work: 0,
         work_whole: 0,
         ran_out: false,
+        undecided: false,
     };
     let (core, failed, states) =
         if search.sequential.is_some() { search.core_sequential() } else { search.core() };
@@ -69,7 +74,7 @@ pub(crate) fn find<M: Model>(
         failed: failed.id,
         values: None,
         states_seen: states,
-        minimal: !search.ran_out,
+        minimal: !search.ran_out && !search.undecided,
         sentences: vec![],
     };
     witness.states_seen.sort_unstable();
@@ -109,6 +114,16 @@ struct Search<'s> {
     /// Work that the whole history took.
     work_whole: u64,
     ran_out: bool,
+    /// Whether some member of the core can be let off could not be told.
+    undecided: bool,
+}
+
+/// What is known of a weakened history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Impossible,
+    Possible,
+    Undecided,
 }
 
 /// A weakened history: operations, and the actions that may have led to the state before them.
@@ -144,7 +159,7 @@ impl<'s> Search<'s> {
         self.work_whole = self.work;
         let all = self.cut_after(&all, failed);
         let mut weakened = self.window(&all, failed);
-        self.let_off(&mut weakened);
+        self.let_off(&mut weakened, Some(failed.id));
         let core: Vec<Op> = weakened.ops.iter().filter(|op| op.demand == Demand::Once).copied().collect();
         // The weakened history may fail at another return than the full one.
         let failed = match self.run(&weakened, self.test_work_max(), &budget) {
@@ -162,7 +177,7 @@ impl<'s> Search<'s> {
         let budget = self.budget.clone();
         self.run(&weakened, TEST_WORK_SEQUENTIAL, &budget);
         self.work_whole = self.work;
-        self.let_off(&mut weakened);
+        self.let_off(&mut weakened, None);
         let core: Vec<Op> = weakened.ops.iter().filter(|op| op.demand == Demand::Once).copied().collect();
         let failed = *core.last().expect("what nobody demands is possible");
         (core, failed, vec![])
@@ -211,10 +226,64 @@ impl<'s> Search<'s> {
         weakened(impossible)
     }
 
-    /// Lets operations off, large groups first, while the rest stays impossible. Demanding less never
-    /// makes a possible history impossible, so one pass over single operations leaves a minimal core.
-    fn let_off(&mut self, weakened: &mut Weakened) {
+    /// Leaves a minimal core demanded. Demanding less never makes a possible history impossible, so
+    /// each question about a set of operations answers those about all its subsets.
+    fn let_off(&mut self, weakened: &mut Weakened, failed: Option<OpId>) {
+        if !self.pick(weakened, failed) {
+            self.drop_groups(weakened);
+        }
+    }
+
+    /// Finds the core one member at a time: the last one of the shortest run of operations, latest
+    /// first, that cannot be placed beside the members known. Few are demanded at once, which makes
+    /// the questions cheap. False if the core is too large for this.
+    fn pick(&mut self, weakened: &mut Weakened, failed: Option<OpId>) -> bool {
+        let ops = &weakened.ops;
+        let mut run: Vec<usize> = (0..ops.len()).filter(|&i| ops[i].demand == Demand::Once).collect();
+        run.sort_by_key(|&i| (Some(ops[i].id) != failed, std::cmp::Reverse(ops[i].inv)));
+        let mut members: Vec<usize> = vec![];
+        let demanding = |members: &[usize], run: &[usize]| {
+            let mut ops = ops.clone();
+            ops.iter_mut().for_each(|op| op.demand = Demand::Free);
+            members.iter().chain(run).for_each(|&i| ops[i].demand = Demand::Once);
+            Weakened { ops, before: weakened.before.clone() }
+        };
+        let mut complete = false;
+        while members.len() < PICKED_MAX && !self.ran_out {
+            if self.ask(&demanding(&members, &[])) == Answer::Impossible {
+                run.clear();
+                complete = true;
+                break;
+            }
+            // `low` more operations are too few, or so it seems; all of the run are enough.
+            let (mut low, mut step, mut below) = (0, 1, Answer::Possible);
+            while run.len() - low > 1 {
+                let middle = low + step.min((run.len() - low) / 2).max(1);
+                match self.ask(&demanding(&members, &run[..middle])) {
+                    Answer::Impossible => {
+                        run.truncate(middle);
+                        step = middle;
+                    }
+                    answer => (low, below, step) = (middle, answer, step * 2),
+                }
+                if self.ran_out {
+                    break;
+                }
+            }
+            self.undecided |= below == Answer::Undecided;
+            match run.pop() {
+                Some(member) => members.push(member),
+                None => break,
+            }
+        }
+        *weakened = demanding(&members, &run);
+        complete || self.ran_out
+    }
+
+    /// Lets operations off, large groups first, while the rest stays impossible.
+    fn drop_groups(&mut self, weakened: &mut Weakened) {
         let mut size = weakened.ops.len().div_ceil(2).max(1);
+        self.undecided = false;
         loop {
             let mut start = 0;
             while start < weakened.ops.len() {
@@ -227,8 +296,10 @@ impl<'s> Search<'s> {
                 for &i in &group {
                     weaker.ops[i].demand = Demand::Free;
                 }
-                if self.is_impossible_at(&weaker) {
-                    *weakened = weaker;
+                match self.ask(&weaker) {
+                    Answer::Impossible => *weakened = weaker,
+                    Answer::Possible => {}
+                    Answer::Undecided => self.undecided |= size == 1,
                 }
                 start = last + 1;
                 if self.ran_out {
@@ -242,13 +313,21 @@ impl<'s> Search<'s> {
         }
     }
 
-    fn is_impossible_at(&mut self, weakened: &Weakened) -> bool {
+    fn ask(&mut self, weakened: &Weakened) -> Answer {
         if self.work > (WORK.0 * self.work_whole).max(WORK.1) || self.budget.exceeded(0).is_some() {
             self.ran_out = true;
-            return false;
+            return Answer::Undecided;
         }
         let budget = self.budget.clone();
-        matches!(self.run(weakened, self.test_work_max(), &budget), Some(Some(_)))
+        match self.run(weakened, self.test_work_max(), &budget) {
+            Some(Some(_)) => Answer::Impossible,
+            Some(None) => Answer::Possible,
+            None => Answer::Undecided,
+        }
+    }
+
+    fn is_impossible_at(&mut self, weakened: &Weakened) -> bool {
+        self.ask(weakened) == Answer::Impossible
     }
 
     fn test_work_max(&self) -> u64 {
@@ -317,7 +396,7 @@ impl<'s> Search<'s> {
                 let mut jit = Some(
                     Jit::<$words>::new(problem, &ops, machine(), budget.clone())
                         .exact()
-                        .without_order(TEST_WORK.1 / 4),
+                        .without_order(STATES_WORK),
                 );
                 if !weakened.before.is_empty() {
                     jit = jit.and_then(|jit| jit.starting_after(&weakened.before, START_STATES_MAX));

@@ -4,7 +4,7 @@
 //! what was surely added and the sum of what may have been.
 
 use super::decode::{echoed, returned};
-use super::{Foresight, Model, ModelError};
+use super::{Foresight, Model, ModelError, Planned, Prospect};
 use crate::history::{History, Operation};
 use crate::value::{Value, Values};
 
@@ -112,33 +112,23 @@ impl Model for LinearCounter {
     }
 
     /// A counter that only grows must not be larger than what is read later.
-    fn foresight(
-        &self,
-        actions: &[CounterAction],
-        demanded: &[(u32, &CounterAction)],
-    ) -> Option<Foresight<i128>> {
-        let grows = |action: &CounterAction| match *action {
-            CounterAction::Add(by) | CounterAction::AddAndGet(by, _) => by >= 0,
-            CounterAction::Read(_) => true,
-        };
-        if !actions.iter().all(grows) {
-            return None;
-        }
+    fn foresight(&self, ops: &[Planned<'_, CounterAction>]) -> Option<Foresight<i128>> {
         // From the last one backwards: those that bound the sum more than all later ones do.
-        let mut bounds: Vec<(u32, i128)> = vec![];
-        for &(position, action) in demanded.iter().rev() {
-            let bound = match *action {
+        let mut bounds: Vec<(usize, i128)> = vec![];
+        for (at, op) in ops.iter().enumerate().rev() {
+            let bound = match *op.action {
+                CounterAction::Add(by) | CounterAction::AddAndGet(by, _) if by < 0 => return None,
                 CounterAction::Add(_) => continue,
                 CounterAction::Read(sum) => sum,
                 CounterAction::AddAndGet(by, sum) => sum - i128::from(by),
             };
-            if bounds.last().is_none_or(|&(_, least)| bound < least) {
-                bounds.push((position, bound));
+            if op.demanded && bounds.last().is_none_or(|&(_, least)| bound < least) {
+                bounds.push((at, bound));
             }
         }
         Some(Box::new(move |sum| {
             let within = bounds.partition_point(|(_, bound)| bound >= sum);
-            bounds.get(within).map(|&(position, _)| position)
+            Prospect { lost: bounds.get(within).map(|&(at, _)| at), lost_after: None }
         }))
     }
 

@@ -6,9 +6,10 @@
 
 use super::decode::returned;
 use super::persistent::{Chain, Glimpses};
-use super::{Foresight, Model, ModelError};
+use super::{Foresight, Model, ModelError, Planned, Prospect};
 use crate::history::{History, Operation};
-use crate::value::{Datum, Value, Values};
+use crate::value::{Datum, FastBuild, Value, Values};
+use hashbrown::HashMap;
 
 /// A log. Its state shares all but the last entry with the state before.
 #[derive(Clone, Debug, Default)]
@@ -115,30 +116,43 @@ impl Model for LinearLog {
         }
     }
 
-    /// Logs only grow, so their entries must be the beginning of all that is read later.
-    fn foresight(&self, _: &[LogAction], demanded: &[(u32, &LogAction)]) -> Option<Foresight<LogState>> {
-        let reads = demanded.iter().filter_map(|&(position, action)| match action {
-            LogAction::Read(entries) => Some((position, entries.to_vec())),
+    /// Logs only grow, so their entries must be the beginning of all that is read later; and once
+    /// nobody can append the next one any more, it is too late.
+    fn foresight(&self, ops: &[Planned<'_, LogAction>]) -> Option<Foresight<LogState>> {
+        let reads = (0..ops.len()).filter_map(|at| match ops[at].action {
+            LogAction::Read(entries) if ops[at].demanded => Some((at, entries.to_vec())),
             _ => None,
         });
         // From the last read backwards: what it has in common with all later ones.
-        let mut reads: Vec<(u32, Vec<Value>)> = reads.collect();
-        let (last_position, last) = reads.pop()?;
-        let mut common = vec![(last_position, last.len())];
-        for (position, entries) in reads.iter().rev() {
+        let mut reads: Vec<(usize, Vec<Value>)> = reads.collect();
+        let (last_read, last) = reads.pop()?;
+        let mut common = vec![(last_read, last.len())];
+        for (at, entries) in reads.iter().rev() {
             let most = common.last().map_or(0, |&(_, len)| len);
             let len = entries.iter().zip(&last[..most]).take_while(|(a, b)| a == b).count();
-            common.push((*position, len));
+            common.push((*at, len));
         }
-        let last = Chain::from_piece(&last).beginnings();
+        let mut appended_until: HashMap<Value, u32, FastBuild> = HashMap::default();
+        for op in ops {
+            if let LogAction::Append(value) | LogAction::AppendAt(value, _) = *op.action {
+                let until = appended_until.entry(value).or_default();
+                *until = op.res.max(*until);
+            }
+        }
+        let until: Vec<u32> = last.iter().map(|v| appended_until.get(v).copied().unwrap_or(0)).collect();
+        let beginnings = Chain::from_piece(&last).beginnings();
         Some(Box::new(move |state| {
-            let LogState::Entries(entries) = state else { return Some(last_position) };
+            let lost = |at: usize| Prospect { lost: Some(at), lost_after: None };
+            let LogState::Entries(entries) = state else { return lost(last_read) };
             let len = entries.len();
-            if len > 0 && last.get(len - 1) != Some(&entries.fingerprint()) {
-                return Some(last_position);
+            if len > 0 && beginnings.get(len - 1) != Some(&entries.fingerprint()) {
+                return lost(last_read);
             }
             let fits = common.partition_point(|&(_, in_common)| len <= in_common);
-            common.get(fits).map(|&(position, _)| position)
+            Prospect {
+                lost: common.get(fits).map(|&(at, _)| at),
+                lost_after: until.get(len).map(|&position| (position, last_read)),
+            }
         }))
     }
 

@@ -9,6 +9,9 @@ use crate::verdict::Witness;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hash;
 
+/// Configurations met in one attempt, those of each return counted anew.
+const MET_MAX: usize = 50 * CONFIGURATIONS_MAX;
+
 /// Refuses a witness whose core can be placed, or is no core.
 pub(super) fn validate_witness<M: Model>(
     history: &History,
@@ -223,23 +226,26 @@ impl<S: Clone + Eq + Hash, A> Game<'_, S, A> {
         }
         let merging = |state: &S, action: &A| (self.step)(state, action).map(self.merge);
         let merged = Game { step: &merging, initial: self.initial.clone(), ..*self };
-        for (repeat, configurations_max) in
-            [(Repeat::AnyNumber, CONFIGURATIONS_MAX / 10), (Repeat::AtMostOnce, CONFIGURATIONS_MAX)]
-        {
+        let exact_max = CONFIGURATIONS_MAX / 100;
+        let attempts = [
+            (self, Repeat::AnyNumber, exact_max),
+            (&merged, Repeat::AnyNumber, CONFIGURATIONS_MAX),
+            (self, Repeat::AtMostOnce, CONFIGURATIONS_MAX),
+            (&merged, Repeat::AtMostOnce, CONFIGURATIONS_MAX),
+        ];
+        for (game, repeat, configurations_max) in attempts {
             if self.piles_up && repeat == Repeat::AnyNumber {
                 continue;
             }
-            for game in [self, &merged] {
-                if let Some(result) = game.play(&ops, repeat, configurations_max) {
-                    return result;
-                }
+            if let Some(result) = game.play(&ops, repeat, configurations_max) {
+                return result;
             }
         }
         Err(Refusal::TooLarge)
     }
 
     /// Keeps every configuration that there can be; at some return there must be none. `None` if
-    /// there are too many at once.
+    /// there are too many at once, or in all.
     fn play(
         &self,
         ops: &[Weak<A>],
@@ -252,7 +258,7 @@ impl<S: Clone + Eq + Hash, A> Game<'_, S, A> {
         let none: Bits = vec![0; core_size.div_ceil(64)];
         let mut now: HashSet<Configuration<S>> = HashSet::from([(none, vec![], self.initial.clone())]);
         let mut open: Vec<usize> = vec![];
-        let mut next = 0;
+        let (mut next, mut met) = (0, 0);
         for ending in returns {
             while next < ops.len() && ops[next].invoked <= ops[ending].returned {
                 open.push(next);
@@ -261,6 +267,10 @@ impl<S: Clone + Eq + Hash, A> Game<'_, S, A> {
             let changes_nothing = ops[ending].core.is_none() && (self.is_pure)(&ops[ending].action);
             if !changes_nothing {
                 now = self.reach(ops, &open, now, repeat, configurations_max)?;
+                met += now.len();
+                if met > MET_MAX {
+                    return None;
+                }
             }
             open.retain(|&i| i != ending);
             match ops[ending].core {
