@@ -241,10 +241,10 @@ fn two_keys() {
 #[test]
 fn what_is_put_together() {
     let texts = [APPEND_TEXT, APPEND_TEXT, PUT_TEXT, GET_TEXT, GET_TEXT];
-    compare("kv of texts", &texts, 2, 4_000, |h| Kv::for_history(Value::NIL, h));
-    compare("linear-log", &[APPEND, APPEND, READ_LIST], 1, 4_000, LinearLog::for_history);
-    compare("linear-counter", &[ADD, ADD, READ_SUM], 1, 4_000, |h| LinearCounter::for_history(0, h));
-    compare("linear-counter down", &[ADD, SUBTRACT, READ_SUM], 1, 4_000, |h| {
+    compare("kv of texts", &texts, 2, 1_500, |h| Kv::for_history(Value::NIL, h));
+    compare("linear-log", &[APPEND, APPEND, READ_LIST], 1, 1_500, LinearLog::for_history);
+    compare("linear-counter", &[ADD, ADD, READ_SUM], 1, 1_500, |h| LinearCounter::for_history(0, h));
+    compare("linear-counter down", &[ADD, SUBTRACT, READ_SUM], 1, 1_500, |h| {
         LinearCounter::for_history(0, h)
     });
 }

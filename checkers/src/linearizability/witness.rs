@@ -23,12 +23,12 @@ use crate::verdict::Witness;
 /// States that operations before the core may have led to; if they can lead to more, the core
 /// reaches back to the history's beginning.
 const START_STATES_MAX: usize = 256;
-/// How many times the work of the whole history, but at least this much, one weakened history may
-/// take before it counts as "not shown impossible" (where operations may happen any number of times,
-/// there may be no end of states).
-const TEST_WORK: (u64, u64) = (4, 1 << 20);
+/// How many times the work of the whole history, or how much for each of its operations if that is
+/// more, one weakened history may take before it counts as "not shown impossible" (where operations
+/// may happen any number of times, there may be no end of states).
+const TEST_WORK: (u64, u64) = (4, 1 << 9);
 /// The same for all weakened histories together, after which the core is left as it is.
-const WORK: (u64, u64) = (256, 1 << 27);
+const WORK: (u64, u64) = (256, 1 << 16);
 /// Configurations explored to tell which states an operation could have found.
 const STATES_WORK: u64 = 1 << 10;
 /// Members of a core that are looked for one by one, at most.
@@ -144,7 +144,7 @@ impl<'s> Search<'s> {
         let mut failed = None;
         if let Some(ops) = self.problem.with_pending_free() {
             let weaker = Weakened { ops, before: vec![] };
-            if let Some(Some(op)) = self.run(&weaker, WEAKER_WORK * self.problem.ops.len() as u64, &budget) {
+            if let Some(Some(op)) = self.run(&weaker, self.work_max((0, WEAKER_WORK)), &budget) {
                 (all, failed) = (weaker, Some(op));
             }
         }
@@ -314,7 +314,7 @@ impl<'s> Search<'s> {
     }
 
     fn ask(&mut self, weakened: &Weakened) -> Answer {
-        if self.work > (WORK.0 * self.work_whole).max(WORK.1) || self.budget.exceeded(0).is_some() {
+        if self.work > self.work_max(WORK) || self.budget.exceeded(0).is_some() {
             self.ran_out = true;
             return Answer::Undecided;
         }
@@ -331,7 +331,11 @@ impl<'s> Search<'s> {
     }
 
     fn test_work_max(&self) -> u64 {
-        (TEST_WORK.0 * self.work_whole).max(TEST_WORK.1)
+        self.work_max(TEST_WORK)
+    }
+
+    fn work_max(&self, (times_whole, each): (u64, u64)) -> u64 {
+        times_whole.saturating_mul(self.work_whole).max(each * self.problem.ops.len() as u64)
     }
 
     /// `Some(Some(op))`: impossible, and `op` is the one whose return shows it; `Some(None)`:
