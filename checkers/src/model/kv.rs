@@ -8,6 +8,9 @@
 //! `cas [k [from to]]`, `delete k` or `delete [k nil]`), and then a completion that repeats the
 //! input's shape holds the key too.
 //!
+//! A put that completed with another value than it was invoked with wrote that one. What an append
+//! returned says nothing, but a completion of any kind that names another key is refused.
+//!
 //! A missing key reads as the initial value, nil unless told otherwise, and `delete` goes back to
 //! it. `append` joins strings, or adds one element to a list; on nil it starts from nothing.
 
@@ -156,8 +159,18 @@ impl Kv {
         let Some((asked, _)) = values.pair(op.input) else { return Ok(Some(output)) };
         match values.pair(output) {
             Some((key, value)) if key == asked => Ok(Some(value)),
+            None if !matches!(op.f, "get" | "read" | "cas") => Ok(Some(output)),
             _ => Err(ModelError::output(op, values, "[key value] with the key that was asked for")),
         }
+    }
+
+    /// What a put wrote: the completion's value, if it has one, as for a register.
+    fn written(&self, op: &Operation<'_>, values: &Values) -> Result<Value, ModelError> {
+        let input = self.argument(op, values, "[key value]")?;
+        Ok(match self.result(op, values)? {
+            None | Some(Value::NIL | Value::TRUE | Value::FALSE) => input,
+            Some(output) => output,
+        })
     }
 
     fn cas(&self, op: &Operation<'_>, values: &Values) -> Result<Option<KvAction>, ModelError> {
@@ -182,6 +195,8 @@ impl Kv {
 
     fn append(&self, op: &Operation<'_>, values: &Values) -> Result<Option<KvAction>, ModelError> {
         let value = self.argument(op, values, "[key value]")?;
+        // What it returned may be anything (the new length, the whole text), but not another key.
+        self.result(op, values)?;
         Ok(Some(match values.get(value) {
             Datum::Str(_) => KvAction::AppendText(known(value, values)),
             _ => KvAction::AppendElement(value),
@@ -208,9 +223,7 @@ impl Model for Kv {
     fn action(&self, op: &Operation<'_>, values: &Values) -> Result<Option<KvAction>, ModelError> {
         match op.f {
             "get" | "read" => Ok(self.result(op, values)?.map(|seen| KvAction::Get(known(seen, values)))),
-            "put" | "write" | "set" => {
-                Ok(Some(KvAction::Put(known(self.argument(op, values, "[key value]")?, values))))
-            }
+            "put" | "write" | "set" => Ok(Some(KvAction::Put(known(self.written(op, values)?, values)))),
             "append" => self.append(op, values),
             "cas" => self.cas(op, values),
             "delete" | "del" | "remove" => self.delete(op, values).map(Some),
@@ -369,6 +382,8 @@ mod tests {
             .step("append [1 \"a\"] | ok", "[7 \"a\"]")
             .step("get 1 | ok [7 \"a\"]", "[7 \"a\"]")
             .step("get 1", "ignored")
+            .step("put [1 8] | ok [1 9]", "9")
+            .step("put [1 8] | ok true", "8")
             .step("delete 1", "nil")
             .run();
     }
@@ -379,13 +394,18 @@ mod tests {
             .step("put 1 | ok", "error: line 1: put has the value 1; expected [key value]")
             .step("cas [1 2] | ok", "error: line 3: cas has the value [1 2]; expected [key [from to]]")
             .step(
+                "put [1 5] | ok [2 5]",
+                "error: line 6: put returned the value [2 5]; expected [key value] with the key that was \
+                 asked for",
+            )
+            .step(
                 "get [1 nil] | ok [2 3]",
-                "error: line 6: get returned the value [2 3]; expected [key value] with the key that was \
+                "error: line 8: get returned the value [2 3]; expected [key value] with the key that was \
                  asked for",
             )
             .step(
                 "scan 1 | ok",
-                "error: line 7: the model has no function scan; expected one of: get, put, append, cas, delete",
+                "error: line 9: the model has no function scan; expected one of: get, put, append, cas, delete",
             )
             .run();
     }
