@@ -6,7 +6,7 @@
 
 use super::decode::returned;
 use super::persistent::{Chain, Glimpses};
-use super::{Foresight, Model, ModelError, Planned, Prospect};
+use super::{Flow, Foresight, Model, ModelError, Planned, Prospect, Token};
 use crate::history::{History, Operation};
 use crate::value::{Datum, FastBuild, Value, Values};
 use hashbrown::HashMap;
@@ -93,6 +93,18 @@ impl Model for LinearLog {
 
     fn is_pure(&self, action: &LogAction) -> bool {
         matches!(action, LogAction::Read(_))
+    }
+
+    /// A read sees its last entry, and more, which is enough.
+    fn flows(&self, action: &LogAction, each: &mut dyn FnMut(Flow)) {
+        match action {
+            LogAction::Append(value) | LogAction::AppendAt(value, _) => each(Flow::Brings(Token::of(*value))),
+            LogAction::Read(entries) => {
+                if let Some((last, _)) = entries.pop() {
+                    each(Flow::Sees(Token::of(last)));
+                }
+            }
+        }
     }
 
     fn state_bytes(&self, state: &LogState) -> usize {
