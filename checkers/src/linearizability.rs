@@ -56,8 +56,8 @@ pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Resul
     let budget = Budget::new(options);
     match options.consistency {
         Consistency::Sequential => {
-            if let Some(order) = real_time_order(history, model, &budget)? {
-                return Ok(Verdict::Valid(Certificate { parts: vec![Part { key: None, order }] }));
+            if let Some(certificate) = real_time_order(history, model, &budget)? {
+                return Ok(Verdict::Valid(certificate));
             }
             check_parts(history, &Joined(model), options, budget)
         }
@@ -74,11 +74,12 @@ fn real_time_order<M: Model>(
     history: &History,
     model: &M,
     budget: &Budget,
-) -> Result<Option<Vec<OpId>>, ModelError> {
+) -> Result<Option<Certificate>, ModelError> {
     // Linearizability is local (Herlihy & Wing 1990, §3.2): give each operation of a part the latest
     // invocation up to it, and the orders of all parts merge by that.
     let mut merged: Vec<(u32, OpId)> = vec![];
-    for part in split(history, model)? {
+    let parts = split(history, model)?;
+    for part in &parts {
         let terms = Terms {
             consistency: Consistency::Linearizable,
             budget,
@@ -96,7 +97,8 @@ fn real_time_order<M: Model>(
         }
     }
     merged.sort_by_key(|&(moment, _)| moment);
-    Ok(Some(merged.into_iter().map(|(_, id)| id).collect()))
+    let whole = Part { key: None, order: merged.into_iter().map(|(_, id)| id).collect() };
+    Ok(Some(Certificate { parts: if parts.is_empty() { vec![] } else { vec![whole] } }))
 }
 
 fn check_parts<M: Model>(

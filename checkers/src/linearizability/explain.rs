@@ -225,14 +225,14 @@ pub(crate) fn describe(history: &History, op: &Operation<'_>) -> String {
         write!(text, " of key {}", values.show(key)).expect("writing to a String cannot fail");
     }
     if !op.input.is_nil() {
-        write!(text, " {}", values.show(op.input)).expect("writing to a String cannot fail");
+        write!(text, " {}", brief(&values.show(op.input))).expect("writing to a String cannot fail");
     }
     if op.process < crate::history::ANONYMOUS {
         write!(text, " by process {}", op.process).expect("writing to a String cannot fail");
     }
     if op.complete_line != 0 || op.complete_position != crate::history::NEVER {
         if op.output != op.input {
-            write!(text, " → {}", values.show(op.output)).expect("writing to a String cannot fail");
+            write!(text, " → {}", brief(&values.show(op.output))).expect("writing to a String cannot fail");
         }
     } else {
         text.push_str(" (never completed)");
@@ -247,6 +247,18 @@ pub(crate) fn describe(history: &History, op: &Operation<'_>) -> String {
     text
 }
 
+/// A long value without its middle: a sentence has to be read in one breath.
+fn brief(text: &str) -> String {
+    const CHARS_MAX: usize = 72;
+    let count = text.chars().count();
+    if count <= CHARS_MAX {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(CHARS_MAX / 2).collect();
+    let tail: String = text.chars().skip(count - CHARS_MAX / 2).collect();
+    format!("{head}…{tail}")
+}
+
 fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
@@ -254,4 +266,17 @@ fn counted(count: usize, noun: &str) -> String {
 pub(crate) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_lose_their_middle() {
+        assert_eq!(brief("[1 2 3]"), "[1 2 3]");
+        let long: String = (10..99).map(|n| format!("{n} ")).collect();
+        assert_eq!(brief(&long).chars().count(), 73);
+        assert!(brief(&long).starts_with("10 11 ") && brief(&long).ends_with(" 97 98 "));
+    }
 }
