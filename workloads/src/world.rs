@@ -1,0 +1,3 @@
+//! Worlds: what runs a protocol, and what it does to it.
+
+pub mod swarm;
