@@ -139,6 +139,25 @@ impl Plan {
 }
 
 impl FaultKind {
+    /// The nodes that the fault is about in particular.
+    pub(crate) fn nodes(&self) -> &[NodeId] {
+        match self {
+            FaultKind::Split(nodes) | FaultKind::Mute(nodes) | FaultKind::PowerLoss(nodes) => nodes,
+            FaultKind::Bridge(node)
+            | FaultKind::Crash(node)
+            | FaultKind::Pause(node)
+            | FaultKind::SlowDisk(node, _) => std::slice::from_ref(node),
+            FaultKind::Ring | FaultKind::Loss(_) | FaultKind::Duplication(_) | FaultKind::Delay(_) => &[],
+        }
+    }
+
+    /// Spares one of the nodes, by its place among [`FaultKind::nodes`], of several.
+    pub(crate) fn leave_out(&mut self, place: usize) {
+        if let FaultKind::Split(nodes) | FaultKind::Mute(nodes) | FaultKind::PowerLoss(nodes) = self {
+            nodes.remove(place);
+        }
+    }
+
     /// Whether what `from` sends does not reach `to` while the fault lasts.
     pub(crate) fn cuts(&self, nodes: u16, from: NodeId, to: NodeId) -> bool {
         match self {

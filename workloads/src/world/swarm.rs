@@ -17,6 +17,7 @@
 //! The same scenario gives the same history, byte for byte.
 
 mod node;
+pub mod shrink;
 
 use crate::nemesis::{FaultKind, Nemesis, Plan};
 use crate::random::Random;

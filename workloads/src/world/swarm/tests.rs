@@ -120,3 +120,18 @@ fn nobody_is_answered_while_all_are_down() {
     assert_eq!(answered.count(), 0);
     assert_eq!(outcome.counts.restarts, 3);
 }
+
+// Every mutant's first failure, made small: it still fails, and nothing more can be removed.
+#[test]
+fn failures_shrink_until_nothing_can_be_removed() {
+    for (mutant, faults_most) in [(Mutant::TagPerNode, 0), (Mutant::QuorumOfHalf, 1)] {
+        let mut fails =
+            |scenario: &Scenario| judge(&abd(scenario, Mutants::only(mutant)).history).word() == "false";
+        let first = (0..2_000).map(scenario).find(|scenario| fails(scenario)).expect("it is caught");
+        let shrunk = shrink::shrink(&first, 20_000, &mut fails);
+        println!("{}: {:?} in {} runs", mutant.name(), shrunk.scenario, shrunk.runs);
+        assert!(shrunk.complete && fails(&shrunk.scenario));
+        assert!(shrunk.scenario.plan.faults.len() <= faults_most, "{}", shrunk.scenario.plan);
+        assert!(shrunk.scenario.length_ms < first.length_ms, "{shrunk:?}");
+    }
+}
