@@ -1,5 +1,6 @@
 //! From a protocol's operations to rows of a history.
 
+use shakedown_checkers::model::ModelName;
 use shakedown_checkers::value::{Value, Values};
 use shakedown_impls::protocol::Protocol;
 use shakedown_impls::replication::leaderless::abd::{self, Abd};
@@ -17,14 +18,23 @@ pub struct Call {
 
 /// A protocol whose operations some checker understands.
 pub trait Recorded: Protocol {
+    /// What the protocol claims to be.
+    const MODEL: ModelName;
+
     /// An operation as it is asked for.
     fn invoked(op: &Self::Op, values: &mut Values) -> Call;
 
     /// The value that it completed with.
     fn completed(op: &Self::Op, ret: &Self::Ret, values: &mut Values) -> Value;
+
+    /// Whether the answer shows what another operation did. Where none ever does, that nothing is
+    /// wrong means nothing.
+    fn shows_effect(op: &Self::Op, ret: &Self::Ret) -> bool;
 }
 
 impl Recorded for Abd {
+    const MODEL: ModelName = ModelName::Register;
+
     fn invoked(op: &abd::Op, values: &mut Values) -> Call {
         match *op {
             abd::Op::Read { key } => {
@@ -43,6 +53,10 @@ impl Recorded for Abd {
             }
             _ => Value::NIL,
         }
+    }
+
+    fn shows_effect(_: &abd::Op, ret: &abd::Ret) -> bool {
+        matches!(ret, abd::Ret::Value(Some(_)))
     }
 }
 
