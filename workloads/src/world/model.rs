@@ -77,8 +77,11 @@ pub struct Budget {
     pub duplications: u32,
     /// A timer goes off.
     pub firings: u32,
-    /// A client stops waiting for an answer and goes on with its next operation.
+    /// A client stops waiting for an answer and goes on with its next operation. Its request may not
+    /// even have arrived, and may do so later.
     pub timeouts: u32,
+    /// A request arrives once more, at any node.
+    pub repeats: u32,
 }
 
 impl<P: Protocol> Case<P> {

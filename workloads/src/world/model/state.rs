@@ -1,7 +1,7 @@
 //! What a case is at a moment, and what can happen next.
 
 use super::Budget;
-use shakedown_impls::protocol::{ClientId, Input, NodeId, Protocol};
+use shakedown_impls::protocol::{ClientId, Input, NodeId, Protocol, RequestId};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub struct State<P: Protocol> {
     pub network: Vec<Envelope<P::Msg>>,
     /// By number.
     pub clients: Vec<Client>,
+    /// Requests that have not arrived although their clients gave up, sorted: who, and which.
+    pub late: Vec<(ClientId, RequestId)>,
     /// What clients did and saw.
     pub history: Arc<Events<P::Ret>>,
     /// The trouble that may still come.
@@ -153,6 +155,15 @@ pub enum Action<P: Protocol> {
         /// The client.
         client: ClientId,
     },
+    /// A client asks and goes on, as a new process, before its request arrives.
+    AskInVain {
+        /// The client.
+        client: ClientId,
+        /// Which request.
+        id: RequestId,
+        /// What it wants.
+        op: P::Op,
+    },
 }
 
 impl<P: Protocol> Display for Action<P> {
@@ -160,7 +171,9 @@ impl<P: Protocol> Display for Action<P> {
         let cut = match self {
             Action::Step { node, input, cut } => {
                 match input {
-                    Input::Request { client, op, .. } => write!(f, "{client} asks {node}: {op:?}")?,
+                    Input::Request { client, id, op } => {
+                        write!(f, "{node} hears request {} of {client}: {op:?}", id.0)?;
+                    }
                     Input::Msg { from, msg } => write!(f, "{node} hears from {from}: {msg:?}")?,
                     Input::Timer(timer) => write!(f, "{node}'s timer goes off: {timer:?}")?,
                     Input::Chosen { key, pick } => write!(f, "{node}'s choice {key} falls on {pick}")?,
@@ -177,6 +190,9 @@ impl<P: Protocol> Display for Action<P> {
                 return write!(f, "repeated from {} to {}: {:?}", twin.from, twin.to, twin.msg);
             }
             Action::GiveUp { client } => return write!(f, "{client} gives up waiting"),
+            Action::AskInVain { client, id, op } => {
+                return write!(f, "{client} makes request {} and gives up waiting: {op:?}", id.0);
+            }
         };
         match cut {
             Some((node, cut)) => write!(f, "; {node} crashes after {cut} of the effects"),

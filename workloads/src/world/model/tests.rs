@@ -11,7 +11,7 @@ use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant, Op, Ret
 use std::collections::BTreeSet;
 
 const READ: Op = Op::Read { key: 1 };
-const NONE: Budget = Budget { crashes: 0, losses: 0, duplications: 0, firings: 0, timeouts: 0 };
+const NONE: Budget = Budget { crashes: 0, losses: 0, duplications: 0, firings: 0, timeouts: 0, repeats: 0 };
 const ONE_CRASH: Budget = Budget { crashes: 1, ..NONE };
 
 fn write(value: u64) -> Op {
@@ -98,7 +98,31 @@ fn with_a_message_lost_and_sent_again() {
 #[test]
 fn with_a_crash_and_a_client_that_gives_up() {
     let budget = Budget { crashes: 1, timeouts: 1, ..NONE };
-    exhausts(&write_then_read().budget(budget), 54_325);
+    exhausts(&write_then_read().budget(budget), 54_393);
+}
+
+// Known: the register does again what it is asked again, and a write that comes back covers a later
+// one. The boundary lets requests arrive again, so clients of the register must not send them again.
+#[test]
+fn a_write_that_arrives_again_is_done_again() {
+    let script = [at(0, write(5)), at(0, write(6)), at(0, READ)];
+    let case = cluster(2).client(script).budget(Budget { repeats: 1, ..NONE });
+    let exploration = explore(&case, &Limits::default());
+    assert_eq!(exploration.violation.expect("it is found").finding, Finding::Refuted);
+    assert!(explore(&cluster(2).client(script), &Limits::default()).is_proof());
+}
+
+#[test]
+fn a_request_may_arrive_when_its_client_has_given_it_up() {
+    let case = cluster(1).client([at(0, write(5)), at(0, write(6)), at(0, READ)]);
+    let case = case.budget(Budget { timeouts: 1, ..NONE });
+    exhausts(&case, 16);
+    let states = everything_reachable(&case, |_, _| vec![]);
+    let sees = |value| {
+        let answer = ClientEvent::Answered { client: 0, op: 2, ret: Ret::Value(Some(value)) };
+        states.iter().any(|state| state.history.iter().any(|event| *event == answer))
+    };
+    assert!(sees(5) && sees(6), "the first write arrives after the second, too");
 }
 
 #[test]

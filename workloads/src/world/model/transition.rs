@@ -3,7 +3,8 @@
 //! Left out is only what another path stands for as well, in everything that clients can see:
 //!
 //! - A request arrives when it is invoked, an answer when it is given. An operation that takes longer
-//!   overlaps more others and is explained by every order that explains the shorter one.
+//!   overlaps more others and is explained by every order that explains the shorter one. (Only who
+//!   gives up can do something else before its request arrives: that is a path of its own.)
 //! - A crash within a step comes just before an effect that lasts (a record, an answer). Later sends
 //!   that a crash would have cut off are messages that never arrive, which is a path of its own; and
 //!   a crash before any effect is a crash before the input.
@@ -27,6 +28,7 @@ impl<P: Recorded> Case<P> {
             nodes: vec![blank; usize::from(self.nodes)],
             network: vec![],
             clients: vec![Client::default(); self.scripts.len()],
+            late: vec![],
             history: Arc::new(Events::new()),
             left: self.budget,
             finding: None,
@@ -64,17 +66,47 @@ impl<P: Recorded> Case<P> {
 
     fn possible_requests(&self, state: &State<P>, actions: &mut Vec<Action<P>>) {
         for (at, client) in state.clients.iter().enumerate() {
-            let Some((node, op)) = self.scripts[at].get(client.begun) else { continue };
-            let id = ClientId(at as u32);
-            if client.waits {
-                if state.left.timeouts > 0 {
-                    actions.push(Action::GiveUp { client: id });
-                }
+            let (id, script) = (ClientId(at as u32), &self.scripts[at]);
+            if state.left.repeats > 0 {
+                self.possible_repeats(state, id, actions);
+            }
+            if let (false, Some((node, _))) = (client.waits, script.get(client.begun)) {
+                self.possible_steps(state, *node, self.request(id, client.begun), actions);
+            }
+            // Who gives up at the end of its script does nothing else.
+            let last = client.begun + usize::from(!client.waits);
+            if state.left.timeouts == 0 || last >= script.len() {
                 continue;
             }
-            let input = Input::Request { client: id, id: RequestId(client.begun as u64), op: op.clone() };
-            self.possible_steps(state, *node, input, actions);
+            actions.push(match client.waits {
+                true => Action::GiveUp { client: id },
+                false => {
+                    let op = script[client.begun].1.clone();
+                    Action::AskInVain { client: id, id: RequestId(client.begun as u64), op }
+                }
+            });
         }
+        for &(client, id) in &state.late {
+            let op = id.0 as usize;
+            let node = self.scripts[client.0 as usize][op].0;
+            self.possible_steps(state, node, self.request(client, op), actions);
+        }
+    }
+
+    /// Any request that has arrived may arrive again, anywhere.
+    fn possible_repeats(&self, state: &State<P>, client: ClientId, actions: &mut Vec<Action<P>>) {
+        for op in 0..state.clients[client.0 as usize].begun {
+            if state.late.binary_search(&(client, RequestId(op as u64))).is_err() {
+                for node in (0..self.nodes).map(NodeId) {
+                    self.possible_steps(state, node, self.request(client, op), actions);
+                }
+            }
+        }
+    }
+
+    fn request(&self, client: ClientId, op: usize) -> Input<P> {
+        let (_, asked) = &self.scripts[client.0 as usize][op];
+        Input::Request { client, id: RequestId(op as u64), op: asked.clone() }
     }
 
     fn possible_of_node(&self, state: &State<P>, id: NodeId, node: &Node<P>, actions: &mut Vec<Action<P>>) {
@@ -147,6 +179,13 @@ impl<P: Recorded> Case<P> {
                 state.left.timeouts -= 1;
                 state.clients[client.0 as usize].waits = false;
             }
+            Action::AskInVain { client, id, .. } => {
+                state.left.timeouts -= 1;
+                invoke(&mut state, client, id);
+                state.clients[client.0 as usize].waits = false;
+                let at = state.late.partition_point(|other| *other < (client, id));
+                state.late.insert(at, (client, id));
+            }
         }
         if state.finding.is_none() && self.has_new_answer(&state) {
             state.finding = judge.judge(self, &state.history);
@@ -158,9 +197,13 @@ impl<P: Recorded> Case<P> {
     fn account_for(&self, state: &mut State<P>, node: NodeId, input: &Input<P>) {
         match input {
             Input::Request { client, id, .. } => {
-                let (client, op) = (client.0 as usize, id.0 as usize);
-                state.clients[client] = Client { begun: op + 1, waits: true };
-                Arc::make_mut(&mut state.history).push(ClientEvent::Invoked { client, op });
+                if id.0 as usize == state.clients[client.0 as usize].begun {
+                    invoke(state, *client, *id);
+                } else if let Ok(at) = state.late.binary_search(&(*client, *id)) {
+                    state.late.remove(at);
+                } else {
+                    state.left.repeats -= 1;
+                }
             }
             Input::Msg { from, msg } => state.take(&Envelope { to: node, from: *from, msg: msg.clone() }),
             Input::Timer(timer) => {
@@ -244,6 +287,12 @@ fn cuts<P: Recorded>(effects: &[Effect<P>]) -> impl Iterator<Item = usize> {
     let leaves = |effect: &Effect<P>| lasts(effect) || matches!(effect, Effect::Send { .. });
     let first = effects.iter().position(leaves).unwrap_or(effects.len());
     (first + 1..effects.len()).filter(move |&at| lasts(&effects[at]))
+}
+
+fn invoke<P: Recorded>(state: &mut State<P>, client: ClientId, id: RequestId) {
+    let (client, op) = (client.0 as usize, id.0 as usize);
+    state.clients[client] = Client { begun: op + 1, waits: true };
+    Arc::make_mut(&mut state.history).push(ClientEvent::Invoked { client, op });
 }
 
 fn crash<P: Recorded>(state: &mut State<P>, node: NodeId) {

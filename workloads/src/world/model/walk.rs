@@ -4,8 +4,8 @@
 
 use super::state::{Action, State};
 use super::{Case, Exploration, Extent, Violation, World};
-use crate::recorded::Recorded;
 use crate::random::Random;
+use crate::recorded::Recorded;
 
 /// Which paths to take.
 #[derive(Clone, Copy, Debug)]
