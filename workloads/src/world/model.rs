@@ -35,6 +35,7 @@
 
 mod judge;
 mod search;
+mod shorten;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ use judge::{record, verdict_of};
 use shakedown_checkers::history::History;
 use shakedown_checkers::verdict::Verdict;
 use shakedown_impls::protocol::{NodeId, Protocol};
+use shorten::shorten;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
@@ -209,7 +211,7 @@ impl Display for Extent {
 pub struct Violation {
     /// What is wrong, and with what.
     pub finding: Finding,
-    /// What happened, first to last, in words.
+    /// What happened, first to last, in words; none of it can be left out.
     pub steps: Vec<String>,
     /// What clients did and saw.
     pub history: History,
@@ -218,9 +220,10 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn new<P: Recorded>(case: &Case<P>, steps: &[Action<P>], end: &State<P>) -> Violation {
-        let finding = end.finding.clone().expect("a violation ends in a state with a finding");
-        let mut history = record(case, &end.history);
+    fn new<P: Recorded>(world: &World<P>, path: Vec<Action<P>>) -> Violation {
+        let (steps, end) = shorten(world, path);
+        let finding = end.finding.expect("a violation ends in a state with a finding");
+        let mut history = record(&world.case, &end.history);
         let sentences = match (&finding, verdict_of::<P>(&mut history)) {
             (Finding::Refuted, Ok(Verdict::Invalid(witness))) => witness.sentences,
             (Finding::Refuted, other) => unreachable!("the same history was invalid before: {other:?}"),

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// When to give up, and where to look first.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Go on from so many states at most.
+    /// Go on from so many states at most. Breadth first, a million states of three nodes of a register
+    /// take about a gigabyte of memory, because paths are kept with them.
     pub states_max: usize,
     /// Go no further than so many actions, if anything.
     pub depth_max: Option<usize>,
@@ -27,9 +28,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Ten million states, breadth first.
+    /// Three million states, breadth first.
     fn default() -> Limits {
-        Limits { states_max: 10_000_000, depth_max: None, time_max: None, order: Order::Breadth }
+        Limits { states_max: 3_000_000, depth_max: None, time_max: None, order: Order::Breadth }
     }
 }
 
@@ -79,11 +80,8 @@ fn conclude<P: Recorded>(
     let (expanded, held_back) = search.finish();
     let unique_states = checker.unique_state_count();
     let mut discoveries = checker.discoveries();
-    let violation = discoveries.remove(CORRECT).map(|path| {
-        let (states, actions): (Vec<_>, Vec<_>) = path.into_vec().into_iter().unzip();
-        let actions: Vec<_> = actions.into_iter().flatten().collect();
-        Violation::new(case, &actions, states.last().expect("a path has a last state"))
-    });
+    let violation =
+        discoveries.remove(CORRECT).map(|path| Violation::new(checker.model(), path.into_actions()));
     let sometimes = case.sometimes().into_iter().map(|(name, _)| (name, discoveries.contains_key(name)));
     let stop = match (&violation, held_back) {
         (Some(_), _) => Some(Stop::Violation),

@@ -222,6 +222,21 @@ fn one_seed_is_one_path() {
     assert_eq!(found(), found());
 }
 
+// Sixty random steps at most, many of them beside the point; breadth first finds a shortest path, or
+// one that is about as short.
+#[test]
+fn a_path_to_a_violation_is_shortened() {
+    let case = with(Mutant::NoWriteBack, write_and_two_reads());
+    let searched = explore(&case, &Limits::default()).violation.expect("it is found");
+    assert_eq!(searched.steps.len(), 9);
+    for seed in 0..5 {
+        let walks = Walks { walks: 100_000, steps_max: 60, seed };
+        let walked = walk(&case, &walks).violation.expect("it is found");
+        assert!((9..=11).contains(&walked.steps.len()), "{walked}");
+        assert_eq!(walked.finding, Finding::Refuted);
+    }
+}
+
 #[test]
 fn a_search_that_reached_a_limit_says_so() {
     let bounded = |limits: Limits| {

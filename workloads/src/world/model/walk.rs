@@ -33,7 +33,7 @@ pub fn walk<P: Recorded>(case: &Case<P>, walks: &Walks) -> Exploration {
         };
         let (path, end) = walk_once(&world, seeds.below(u64::MAX), walks.steps_max, &mut visit);
         if end.finding.is_some() {
-            let violation = Some(Violation::new(case, &path, &end));
+            let violation = Some(Violation::new(&world, path));
             return exploration(case, &Walks { walks: done, ..*walks }, violation, seen);
         }
     }
