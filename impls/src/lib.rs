@@ -1,5 +1,11 @@
 //! Reference implementations of distributed-system patterns, as sans-IO state machines.
 //!
-//! The crate is empty: the boundary (`Protocol`, `Component`) and its first pattern are the next
-//! piece of work. It stands here because the dependency arrows of the workspace include it: `impls`
-//! knows nothing of `checkers`, and a test keeps it so.
+//! Start at [`protocol`]: the boundary that every pattern keeps, with a whole small protocol as an
+//! example. Each pattern's module says what problem it solves, what it guarantees at what price, and
+//! which famous mistakes it can be told to make ([`mutants`]).
+//!
+//! The crate knows no engine: no async runtime, no model checker, no clock.
+
+pub mod mutants;
+pub mod protocol;
+pub mod replication;

@@ -30,7 +30,7 @@ mod container;
 mod names;
 mod object;
 mod plant;
-mod random;
+
 mod schedule;
 
 use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Process};

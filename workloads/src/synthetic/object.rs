@@ -1,7 +1,7 @@
 //! The sequential objects, and what a client does to them next.
 
-use super::random::Random;
 use super::{Object, Synthetic, Values};
+use crate::random::Random;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 /// What an operation carries or returns, before it becomes a value of a history.

@@ -4,8 +4,8 @@
 //! wrong value could be right by chance: see [`Abstention`].
 
 use super::object::{Invocation, Payload, Target};
-use super::random::Random;
 use super::{Object, Position, Synthetic, Values, Violation};
+use crate::random::Random;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 

@@ -4,28 +4,28 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// A seeded source of draws.
-pub(super) struct Random(ChaCha8Rng);
+pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Random {
+    pub(crate) fn new(seed: u64) -> Random {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Random(ChaCha8Rng::from_seed(bytes))
     }
 
     /// An integer in `0..limit`; the bias is below `limit / 2^64`.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         assert!(limit > 0, "a draw from nothing");
         ((u128::from(self.0.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 
     /// True with probability `p`, to 53 bits.
-    pub(super) fn chance(&mut self, p: f64) -> bool {
+    pub(crate) fn chance(&mut self, p: f64) -> bool {
         ((self.0.next_u64() >> 11) as f64) < p * (1_u64 << 53) as f64
     }
 
     /// One of `weights`, by weight.
-    pub(super) fn weighted(&mut self, weights: &[u32]) -> usize {
+    pub(crate) fn weighted(&mut self, weights: &[u32]) -> usize {
         let mut left = self.below(weights.iter().map(|&w| u64::from(w)).sum());
         for (i, &weight) in weights.iter().enumerate() {
             if left < u64::from(weight) {
@@ -41,7 +41,7 @@ impl Random {
     /// Von Neumann's method (1951): the length of a falling run of uniform draws is odd with
     /// probability `e^-u`, for `u` the first of the run. It only compares, so that no platform's
     /// logarithm has a say in what a seed means.
-    pub(super) fn exponential(&mut self, mean: u64) -> u64 {
+    pub(crate) fn exponential(&mut self, mean: u64) -> u64 {
         let mut whole = 0;
         loop {
             let first = self.0.next_u64();
@@ -63,7 +63,7 @@ impl Random {
         }
     }
 
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u64 + 1) as usize);
         }

@@ -1,0 +1,3 @@
+//! Load for [`shakedown_impls::replication`].
+
+pub mod leaderless;

@@ -1,0 +1,4 @@
+//! Worlds: what runs a protocol, and what it does to it.
+
+pub mod model;
+pub mod swarm;

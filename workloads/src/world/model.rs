@@ -1,0 +1,281 @@
+//! The model world: every schedule of a small case, or many schedules of a larger one.
+//!
+//! A [`Case`] is a cluster, what each client will ask, and how much trouble may come. [`explore`]
+//! goes through everything that can happen in it, with `stateright`: messages arrive in any order,
+//! nodes crash (between two effects of one step, too) and start from their disks, messages are lost
+//! and repeated, timers go off, choices fall every way. [`walk`] follows seeded random paths through
+//! cases that are too large for that. What clients saw is judged wherever it can first go wrong.
+//!
+//! An [`Exploration`] always says how much was looked at ([`Extent`]): "no violation" means nothing
+//! without it. Nor does it where nothing happened, so each exploration also says which of the
+//! *sometimes* properties it never saw hold.
+//!
+//! Time does not flow here: [`Time`](shakedown_impls::protocol::Time) is 0 for ever and any timer
+//! that is set may go off. A message may be late for ever, so losing one adds no behaviour that a
+//! client could see; a budget of losses is for protocols that notice.
+//!
+//! Not for liveness, nor for anything that needs many operations.
+//!
+//! ```
+//! use shakedown_impls::protocol::NodeId;
+//! use shakedown_impls::replication::leaderless::abd::{Abd, Config, Op};
+//! use shakedown_workloads::world::model::{Case, Limits, explore};
+//!
+//! // Two nodes; one client writes at the first, another reads at the second.
+//! let case = Case::<Abd>::new(2, Config { resend_after: None, ..Config::new(2) })
+//!     .client([(NodeId(0), Op::Write { key: 1, value: 5 })])
+//!     .client([(NodeId(1), Op::Read { key: 1 })]);
+//! let exploration = explore(&case, &Limits::default());
+//! assert!(exploration.holds());
+//! assert_eq!(exploration.extent.to_string(), "exhaustive: 48 unique states");
+//! ```
+//!
+//! Sources: Nadal, *stateright* (the search); Yang et al., *MODIST*, NSDI 2009 (protocols under a
+//! model checker that also crashes nodes); Herlihy & Wing 1990 (what is checked).
+
+mod judge;
+mod search;
+mod shorten;
+mod state;
+#[cfg(test)]
+mod tests;
+mod transition;
+mod walk;
+
+pub use search::{Limits, Order, World, explore};
+pub use state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
+pub use walk::{Walks, walk};
+
+use crate::recorded::Recorded;
+use judge::{record, verdict_of};
+use shakedown_checkers::history::History;
+use shakedown_checkers::verdict::Verdict;
+use shakedown_impls::protocol::{NodeId, Protocol};
+use shorten::shorten;
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+/// What is explored. Everything in it is data: the same case has the same states.
+#[derive(Clone, Debug)]
+pub struct Case<P: Protocol> {
+    /// How many nodes there are.
+    pub nodes: u16,
+    /// What they all know. Give it timeouts only where the budget lets timers go off.
+    pub config: P::Config,
+    /// For each client, what it asks of which node, one after the other.
+    pub scripts: Vec<Vec<(NodeId, P::Op)>>,
+    /// The trouble that may come.
+    pub budget: Budget,
+}
+
+/// How often each kind of trouble may come, in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget {
+    /// A node loses what it has in memory. It may start again at any later time.
+    pub crashes: u32,
+    /// A message is lost.
+    pub losses: u32,
+    /// A message arrives once more.
+    pub duplications: u32,
+    /// A timer goes off.
+    pub firings: u32,
+    /// A client stops waiting for an answer and goes on with its next operation. Its request may not
+    /// even have arrived, and may do so later.
+    pub timeouts: u32,
+    /// A request arrives once more, at any node.
+    pub repeats: u32,
+}
+
+impl<P: Protocol> Case<P> {
+    /// A cluster without clients and without trouble.
+    pub fn new(nodes: u16, config: P::Config) -> Case<P> {
+        Case { nodes, config, scripts: vec![], budget: Budget::default() }
+    }
+
+    /// One more client, with what it asks of which node, one after the other.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn client(mut self, script: impl IntoIterator<Item = (NodeId, P::Op)>) -> Case<P> {
+        let script: Vec<_> = script.into_iter().collect();
+        let nodes = self.nodes;
+        assert!(script.iter().all(|(node, _)| node.0 < nodes), "a client asks a node that does not exist");
+        self.scripts.push(script);
+        self
+    }
+
+    /// With that much trouble.
+    pub fn budget(mut self, budget: Budget) -> Case<P> {
+        self.budget = budget;
+        self
+    }
+}
+
+/// What came of a search or of walks.
+#[derive(Clone, Debug)]
+pub struct Exploration {
+    /// How much was looked at.
+    pub extent: Extent,
+    /// What was found, if anything: the search stops there.
+    pub violation: Option<Violation>,
+    /// The *sometimes* properties, and whether any state had them.
+    pub sometimes: Vec<(&'static str, bool)>,
+}
+
+impl Exploration {
+    /// True if nothing was found in all of [`Exploration::extent`], and what should have happened
+    /// sometimes did.
+    pub fn holds(&self) -> bool {
+        self.violation.is_none() && self.unseen().next().is_none()
+    }
+
+    /// True if [`Exploration::holds`] and there is nothing else that could happen.
+    pub fn is_proof(&self) -> bool {
+        self.holds() && matches!(self.extent, Extent::Exhaustive { .. })
+    }
+
+    /// What never happened: reasons to distrust that nothing was found.
+    pub fn unseen(&self) -> impl Iterator<Item = &'static str> {
+        self.sometimes.iter().filter(|(_, seen)| !seen).map(|(name, _)| *name)
+    }
+}
+
+/// How much was looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Extent {
+    /// Everything that can happen. States are told apart by 64-bit fingerprints: among 10 million
+    /// states, one is mistaken for another with a probability of about 3 in a million.
+    Exhaustive {
+        /// How many states there are.
+        unique_states: usize,
+    },
+    /// A part of it.
+    Bounded {
+        /// How many states were met.
+        unique_states: usize,
+        /// The length of the longest path, in actions.
+        depth: usize,
+        /// How long it took.
+        elapsed: Duration,
+        /// Why it ended.
+        stop: Stop,
+    },
+    /// Random paths.
+    Walked {
+        /// How many.
+        walks: u64,
+        /// How long each could be, in actions.
+        steps_max: usize,
+        /// What they were drawn from.
+        seed: u64,
+    },
+}
+
+/// Why a search ended before it had seen everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// [`Limits::states_max`].
+    States,
+    /// [`Limits::depth_max`].
+    Depth,
+    /// [`Limits::time_max`].
+    Time,
+    /// A violation was found.
+    Violation,
+}
+
+impl Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Extent::Exhaustive { unique_states } => write!(f, "exhaustive: {unique_states} unique states"),
+            Extent::Bounded { unique_states, depth, elapsed, stop } => {
+                let seconds = elapsed.as_secs_f64();
+                let reason = match stop {
+                    Stop::States => "limit of states",
+                    Stop::Depth => "limit of depth",
+                    Stop::Time => "limit of time",
+                    Stop::Violation => "violation",
+                };
+                write!(f, "bounded: stopped at {unique_states} unique states, depth {depth}, ")?;
+                write!(f, "{seconds:.1} seconds ({reason})")
+            }
+            Extent::Walked { walks, steps_max, seed } => {
+                write!(f, "bounded: {walks} walks of at most {steps_max} steps, seed {seed}")
+            }
+        }
+    }
+}
+
+/// Something that must never happen did.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// What is wrong, and with what.
+    pub finding: Finding,
+    /// What happened, first to last, in words; none of it can be left out.
+    pub steps: Vec<String>,
+    /// What clients did and saw.
+    pub history: History,
+    /// What the checker says of it; empty if the finding is not about the history.
+    pub sentences: Vec<String>,
+}
+
+impl Violation {
+    fn new<P: Recorded>(world: &World<P>, path: Vec<Action<P>>) -> Violation {
+        let (steps, end) = shorten(world, path);
+        let finding = end.finding.expect("a violation ends in a state with a finding");
+        let mut history = record(&world.case, &end.history);
+        let sentences = match (&finding, verdict_of::<P>(&mut history)) {
+            (Finding::Refuted, Ok(Verdict::Invalid(witness))) => witness.sentences,
+            (Finding::Refuted, other) => unreachable!("the same history was invalid before: {other:?}"),
+            (Finding::Undecided(_), Ok(Verdict::Unknown(unknown))) => vec![unknown.advice],
+            _ => vec![],
+        };
+        Violation { finding, steps: steps.iter().map(Action::to_string).collect(), history, sentences }
+    }
+}
+
+impl Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.finding {
+            Finding::Refuted => writeln!(f, "The clients' history cannot be explained.")?,
+            Finding::Undecided(why) => writeln!(f, "The clients' history could not be judged: {why}.")?,
+            Finding::Broke { node, how } => writeln!(f, "{node} broke the rules of the boundary: {how}.")?,
+        }
+        for sentence in &self.sentences {
+            writeln!(f, "  {sentence}")?;
+        }
+        writeln!(f, "What happened:")?;
+        for (at, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:4}. {step}", at + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// What should happen in some state, or the exploration says little: its name, and whether it does.
+type Sometimes<P> = (&'static str, fn(&World<P>, &State<P>) -> bool);
+
+impl<P: Recorded> Case<P> {
+    fn sometimes(&self) -> Vec<Sometimes<P>> {
+        let mut all: Vec<Sometimes<P>> = vec![
+            ("every client is answered everything", |world, state| {
+                let answers = state.history.iter().filter(|e| matches!(e, ClientEvent::Answered { .. }));
+                answers.count() == world.case.scripts.iter().map(Vec::len).sum::<usize>()
+            }),
+            ("an answer shows what another operation did", |world, state| {
+                state.history.iter().any(|event| match event {
+                    ClientEvent::Answered { client, op, ret } => {
+                        P::shows_effect(&world.case.scripts[*client][*op].1, ret)
+                    }
+                    ClientEvent::Invoked { .. } => false,
+                })
+            }),
+        ];
+        if self.budget.crashes > 0 {
+            all.push(("a node crashes and starts again", |world, state| {
+                state.down() < (world.case.budget.crashes - state.left.crashes) as usize
+            }));
+        }
+        all
+    }
+}

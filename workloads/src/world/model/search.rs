@@ -1,0 +1,186 @@
+//! Exhaustive search, with `stateright`.
+//!
+//! Whether a search was exhaustive is not asked of `stateright`, whose `is_done` is true after a
+//! timeout as well, and whose timeout is not looked at by a search of one thread. We count: a search
+//! has seen everything when it has gone on from as many states as it has met.
+
+use super::judge::Judge;
+use super::state::{Action, State};
+use super::{Case, Exploration, Extent, Stop, Violation};
+use crate::recorded::Recorded;
+use shakedown_impls::protocol::Protocol;
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// When to give up, and where to look first.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Go on from so many states at most. Breadth first, a million states of three nodes of a register
+    /// take about a gigabyte of memory, because paths are kept with them.
+    pub states_max: usize,
+    /// Go no further than so many actions, if anything.
+    pub depth_max: Option<usize>,
+    /// Take no longer than that, about.
+    pub time_max: Option<Duration>,
+    /// Where to look first.
+    pub order: Order,
+}
+
+impl Default for Limits {
+    /// Three million states, breadth first.
+    fn default() -> Limits {
+        Limits { states_max: 3_000_000, depth_max: None, time_max: None, order: Order::Breadth }
+    }
+}
+
+/// Where a search looks first. It makes no difference to an exhaustive one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// At what takes the fewest actions: finds short violations.
+    #[default]
+    Breadth,
+    /// At the end of each path: needs less memory, and finds deep violations sooner.
+    Depth,
+}
+
+/// Looks at everything that can happen in `case`, within `limits`. The same case and limits have the
+/// same outcome, unless the limit of time is reached.
+pub fn explore<P: Recorded>(case: &Case<P>, limits: &Limits) -> Exploration {
+    let start = now();
+    let world = World {
+        case: case.clone(),
+        judge: Judge::new(),
+        search: Some(Search {
+            states_max: limits.states_max,
+            deadline: limits.time_max.map(|time| start + time),
+            expanded: AtomicUsize::new(0),
+            held_back: AtomicUsize::new(0),
+        }),
+    };
+    let mut builder = world.checker().finish_when(HasDiscoveries::AnyFailures);
+    if let Some(depth) = limits.depth_max {
+        // It counts states, the first included.
+        builder = builder.target_max_depth(depth + 1);
+    }
+    match limits.order {
+        Order::Breadth => conclude(builder.spawn_bfs().join(), case, limits, start),
+        Order::Depth => conclude(builder.spawn_dfs().join(), case, limits, start),
+    }
+}
+
+fn conclude<P: Recorded>(
+    checker: impl Checker<World<P>>,
+    case: &Case<P>,
+    limits: &Limits,
+    start: Instant,
+) -> Exploration {
+    let elapsed = now() - start;
+    let search = checker.model().search.as_ref().expect("explore searches");
+    let (expanded, held_back) = search.finish();
+    let unique_states = checker.unique_state_count();
+    let mut discoveries = checker.discoveries();
+    let violation =
+        discoveries.remove(CORRECT).map(|path| Violation::new(checker.model(), path.into_actions()));
+    let sometimes = case.sometimes().into_iter().map(|(name, _)| (name, discoveries.contains_key(name)));
+    let stop = match (&violation, held_back) {
+        (Some(_), _) => Some(Stop::Violation),
+        (None, _) if expanded == unique_states => None,
+        (None, 0) => Some(Stop::Depth),
+        (None, _) if expanded >= limits.states_max => Some(Stop::States),
+        (None, _) => Some(Stop::Time),
+    };
+    let depth = checker.max_depth().saturating_sub(1);
+    let extent = match stop {
+        None => Extent::Exhaustive { unique_states },
+        Some(stop) => Extent::Bounded { unique_states, depth, elapsed, stop },
+    };
+    Exploration { extent, violation, sometimes: sometimes.collect() }
+}
+
+/// A case as `stateright` sees it: for its explorer, and for searches with its own options.
+pub struct World<P: Protocol> {
+    pub(super) case: Case<P>,
+    pub(super) judge: Judge<P>,
+    search: Option<Search>,
+}
+
+/// A search by [`explore`].
+struct Search {
+    states_max: usize,
+    deadline: Option<Instant>,
+    /// States that the search went on from; `FINISHED` once it has ended.
+    expanded: AtomicUsize,
+    /// States that it did not go on from, because a limit was reached.
+    held_back: AtomicUsize,
+}
+
+/// The wall clock: only how long a search may take depends on it.
+#[expect(clippy::disallowed_methods, reason = "the limit is one of the user's time, not of a world's")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+const FINISHED: usize = usize::MAX;
+
+impl Search {
+    /// Whether to go on from one more state.
+    fn admits(&self) -> bool {
+        let expanded = self.expanded.load(Ordering::Relaxed);
+        if expanded == FINISHED {
+            return true; // It is only retracing its steps.
+        }
+        let is_late = || self.deadline.is_some_and(|deadline| now() >= deadline);
+        let is_admitted =
+            expanded < self.states_max && self.held_back.load(Ordering::Relaxed) == 0 && !is_late();
+        let counter = if is_admitted { &self.expanded } else { &self.held_back };
+        counter.fetch_add(1, Ordering::Relaxed);
+        is_admitted
+    }
+
+    /// Ends the search: how many states it went on from, and how many not.
+    fn finish(&self) -> (usize, usize) {
+        let expanded = self.expanded.swap(FINISHED, Ordering::Relaxed);
+        (expanded, self.held_back.load(Ordering::Relaxed))
+    }
+}
+
+impl<P: Recorded> World<P> {
+    /// Without limits.
+    pub fn new(case: Case<P>) -> World<P> {
+        World { case, judge: Judge::new(), search: None }
+    }
+}
+
+const CORRECT: &str = "clients see what the model allows, and nodes keep to the boundary";
+
+impl<P: Recorded> Model for World<P> {
+    type State = State<P>;
+    type Action = Action<P>;
+
+    fn init_states(&self) -> Vec<State<P>> {
+        vec![self.case.start()]
+    }
+
+    fn actions(&self, state: &State<P>, actions: &mut Vec<Action<P>>) {
+        if self.search.as_ref().is_none_or(Search::admits) {
+            self.case.possible(state, actions);
+        }
+    }
+
+    fn next_state(&self, state: &State<P>, action: Action<P>) -> Option<State<P>> {
+        Some(self.case.after(state, action, &self.judge))
+    }
+
+    fn format_action(&self, action: &Action<P>) -> String {
+        action.to_string()
+    }
+
+    fn properties(&self) -> Vec<Property<World<P>>> {
+        let mut all = vec![Property::always(CORRECT, |_, state: &State<P>| state.finding.is_none())];
+        for (name, is_so) in self.case.sometimes() {
+            all.push(Property::sometimes(name, is_so));
+        }
+        all
+    }
+}
