@@ -149,7 +149,8 @@ pub enum Input<P: Protocol> {
         /// What it says.
         msg: P::Msg,
     },
-    /// A client wants something. The same request may arrive again, here or at another node.
+    /// A client wants something. Clients of our worlds do not repeat a request: what they give up is
+    /// lost, and the next one is new. A protocol whose clients do repeat says what comes of it.
     Request {
         /// Who asks.
         client: ClientId,

@@ -22,6 +22,9 @@
 //! **Price.** Two round trips for a write, one or two for a read; nothing is answered without a
 //! majority. No operation but read and write: a compare-and-set needs consensus (Herlihy 1991).
 //!
+//! **Not covered:** requests that arrive twice. A write that does is done again, and may cover a newer
+//! one; the model world shows it. Sessions are what helps (Ongaro's thesis, §6.3).
+//!
 //! **Not for** data that is large, or read far more often than written: there a leader with leases
 //! answers reads alone.
 //!
