@@ -201,6 +201,19 @@ fn processes_that_are_strings_and_odd_names_are_pointed_out() {
 }
 
 #[test]
+fn one_completion_without_an_invocation_is_told_in_the_singular() {
+    for (events, note) in [
+        (1, "1 completion without an invocation (at line 1) was read as an instantaneous operation."),
+        (2, "2 completions without an invocation (first at line 1) were read as instantaneous operations."),
+    ] {
+        let lines: String =
+            (0..events).map(|i| format!("{{:process {i}, :type :ok, :f :write, :value 1}}\n")).collect();
+        let text = stdout(&shakedown_fed(&["check", "-"], lines.as_bytes()));
+        assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(note), "{text}");
+    }
+}
+
+#[test]
 fn standard_input_is_a_file_called_dash() {
     let run =
         shakedown_fed(&["check", "--quiet", "-"], "{:process 0, :type :ok, :f :write, :value 1}".as_bytes());
