@@ -163,6 +163,7 @@ pub fn read_and_tell(
     // Nothing but blanks is an empty history in every format.
     let blank = head.trim_ascii().is_empty().then_some(Format::Edn);
     let detected = detect(head);
+    let is_named = format.is_some();
     let Some(format) = format.or(detected).or(blank) else {
         return Err(FormatError::Unknown { name: name.to_owned(), head: error::quote(head, 60) });
     };
@@ -176,9 +177,15 @@ pub fn read_and_tell(
         Ok(history) => Ok((history, format)),
         Err(FormatError::Syntax { place, found, expected, help }) => {
             let other = detected.filter(|detected| *detected != format);
-            let hint = other.map(|other| {
-                format!("it was read as {format}, but its content looks like {other}; name that, or none")
-            });
+            let hint = match other {
+                Some(other) => Some(format!(
+                    "it was read as {format}, but its content looks like {other}; name that, or none"
+                )),
+                None if format == Format::PorcupineKv && !is_named => {
+                    Some("read as Porcupine's key-value log; `--input-format edn` reads it as EDN".to_owned())
+                }
+                None => None,
+            };
             Err(FormatError::Syntax { place, found, expected, help: hint.or(help) })
         }
         Err(error) => Err(error),

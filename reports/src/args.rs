@@ -85,11 +85,13 @@ pub struct CheckArgs {
     #[arg(short, long, value_name = "FORMAT")]
     pub input_format: Option<String>,
 
-    /// Give up on a file after this many seconds, fractions allowed; the verdict is then unknown
+    /// Give up judging a file after this many seconds, fractions allowed, reading it not included; the
+    /// verdict is then unknown
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,
 
-    /// Memory that the engines may use, in bytes or with a suffix K, M, G or T (of 1024)
+    /// Memory that the engines may use beside the history, in bytes or with a suffix K, M, G or T (of
+    /// 1024)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "2G")]
     pub memory_limit: usize,
 

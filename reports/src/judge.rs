@@ -5,11 +5,13 @@ use crate::command::check::format_names;
 use crate::diagnostic::{InputError, Quote};
 use crate::interrupt::Interrupt;
 use crate::report::{Failure, Judgement};
+use crate::terminal::{escaped, printable};
 use miette::Report;
 use shakedown_checkers::format::{self, Format, FormatError, Limits};
-use shakedown_checkers::history::History;
+use shakedown_checkers::history::{History, OtherEvent};
 use shakedown_checkers::model::{self, MODELS, ModelError, ModelName};
 use shakedown_checkers::options::Options;
+use shakedown_checkers::value::Datum;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::panic::AssertUnwindSafe;
@@ -64,15 +66,22 @@ pub fn judge(
 ) -> Result<Judgement, Failure> {
     if history.is_empty() {
         let help = "a history has at least one operation of a client: an event with an integer process";
-        let error =
-            InputError::new(format!("{shown}: no operations, so nothing to judge"), Some(help.to_owned()));
+        let is_text = |event: &OtherEvent| matches!(history.values().get(event.process), Datum::Str(_));
+        let help = match history.others().iter().find(|event| is_text(event)) {
+            Some(event) => format!(
+                "{help}; here a process is the string {}, and strings count as not being clients",
+                printable(&history.values().show(event.process))
+            ),
+            None => help.to_owned(),
+        };
+        let error = InputError::new(format!("{shown}: no operations, so nothing to judge"), Some(help));
         return Err(Failure::Input(Report::new(error)));
     }
     let (name, guess) = match question.model {
         Some(name) => (name, None),
         None => {
             let guess = model::guess(&history).ok_or_else(|| cannot_guess(shown, &history))?;
-            (guess.model, Some(guess.because))
+            (guess.model, Some(guess))
         }
     };
     let initial = question.initial.as_deref().or_else(|| initial_of(format, name));
@@ -122,8 +131,19 @@ pub fn guarded<T>(judge: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failu
 
 /// The model of that name, elle-cli's names included.
 pub fn model_named(name: &str) -> Result<ModelName, InputError> {
-    model::lookup(name)
-        .map_err(|_| InputError::unknown_name("model", name, MODELS.iter().map(|info| info.name)))
+    model::lookup(name).map_err(|_| {
+        if is_bounded_mutex(name) {
+            let message = format!("{}: the bound must be a whole number, at least 1", printable(name));
+            return InputError::new(message, Some("such as reentrant-mutex:2".to_owned()));
+        }
+        InputError::unknown_name("model", name, MODELS.iter().map(|info| info.name))
+    })
+}
+
+/// True for `reentrant-mutex:N`, whatever N is.
+pub fn is_bounded_mutex(name: &str) -> bool {
+    let stem = name.split_once(':').map(|(stem, _)| model::lookup(stem));
+    matches!(stem, Some(Ok(ModelName::ReentrantMutex { .. })))
 }
 
 /// The format of that name.
@@ -159,8 +179,8 @@ pub fn input_error(error: &FormatError) -> InputError {
 }
 
 fn cannot_guess(shown: &str, history: &History) -> Failure {
-    let message =
-        format!("{shown}: its operations ({}) do not tell its model", history.functions().join(", "));
+    let functions: Vec<String> = history.functions().iter().map(|name| escaped(name)).collect();
+    let message = format!("{shown}: its operations ({}) do not tell its model", functions.join(", "));
     let names: Vec<&str> = MODELS.iter().map(|info| info.name).collect();
     let help = format!("name it with --model: {}; `shakedown models` describes them", names.join(", "));
     Failure::Input(Report::new(InputError::new(message, Some(help))))
@@ -182,7 +202,7 @@ fn misfit(shown: &str, path: Option<&Path>, name: ModelName, error: &ModelError)
     let place = if quote.is_some() || line == 0 { shown.to_owned() } else { format!("{shown}:{line}") };
     let name = name.info().name;
     InputError {
-        message: format!("{place}: {}", error.message),
+        message: format!("{place}: {}", escaped(&error.message)),
         help: Some(format!(
             "`shakedown models {name}` has its operations; another model is named with --model"
         )),
@@ -211,7 +231,7 @@ fn line_of(path: &Path, line: usize) -> Option<String> {
     let mut bytes = Vec::new();
     reader.take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    Some(crate::terminal::printable(text.trim_end()).into_owned())
+    Some(printable(text.trim_end()).into_owned())
 }
 
 /// A file that stops to be read once the user has asked.

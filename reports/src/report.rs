@@ -11,6 +11,7 @@ pub mod timeline;
 use crate::exit::Exit;
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
+use shakedown_checkers::model::Guess;
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::verdict::Verdict;
@@ -39,7 +40,7 @@ pub struct Judgement {
     /// The name of the model that it was judged by.
     pub model: String,
     /// How the model was guessed, if it was.
-    pub guess: Option<String>,
+    pub guess: Option<Guess>,
     /// The order that was demanded.
     pub consistency: Consistency,
     /// The verdict.

@@ -110,6 +110,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// `text` with its control characters as escapes (`\u{7}`, `\n`), for names that must be told apart.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -74,6 +74,10 @@ fn wrong_arguments_are_254_with_the_nearest_name() {
         (vec!["generate", "-m", "mutex", "--violation", "stale-read"], "mutex has no violation stale-read"),
         (vec!["generate", "-m", "mutex", "--violation", "double-aquire"], "did you mean double-acquire?"),
         (vec!["generate", "--values", "many"], "distinct"),
+        (vec!["generate", "-m", "reentrant-mutex:2"], "generate makes it only without a bound"),
+        (vec!["generate", "-n", "1", "-c", "5", "--violation", "stale-read"], "1 operation of 5 clients"),
+        (vec!["check", "-m", "reentrant-mutex:0", "x"], "the bound must be a whole number, at least 1"),
+        (vec!["no-such-history.edn"], "shakedown check no-such-history.edn"),
     ] {
         let run = shakedown(&args);
         assert_eq!(code(&run), 254, "{args:?}: {}", stderr(&run));
@@ -143,12 +147,76 @@ fn porcupines_keys_start_empty_unless_told_otherwise() {
     let path = files.write("log.txt", get);
     assert_eq!(code(&shakedown(&["check", &path])), 0);
     assert_eq!(code(&shakedown(&["check", "--initial", "nil", &path])), 1);
+    let json = files.path("log.jsonl");
+    let said = stderr(&shakedown(&["convert", &path, &json]));
+    assert!(said.contains("judge ") && said.contains("log.jsonl with `--initial '\"\"'`"), "{said}");
+    assert_eq!(code(&shakedown(&["check", &json])), 1, "JSON lines do not say where keys start");
+    assert_eq!(code(&shakedown(&["check", "--initial", "\"\"", &json])), 0, "what the note says");
+    assert_eq!(stderr(&shakedown(&["convert", &path, &files.path("copy.txt")])), "");
+    assert_eq!(stderr(&shakedown(&["convert", &json, &files.path("copy.edn")])), "");
+}
+
+#[test]
+fn an_invalid_verdict_by_a_guessed_model_names_the_others() {
+    let files = Files::new();
+    let path = files.write(
+        "q.edn",
+        "{:process 0, :type :ok, :f :enqueue, :value 1}\n{:process 0, :type :ok, :f :enqueue, :value 2}\n\
+         {:process 0, :type :ok, :f :dequeue, :value 2}\n",
+    );
+    let run = shakedown(&["check", &path]);
+    assert_eq!(code(&run), 1);
+    let text = stdout(&run).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("It was judged as fifo-queue by a guess: if the queue keeps no order, use"),
+        "{text}"
+    );
+    let named = stdout(&shakedown(&["check", "--model", "fifo-queue", &path]));
+    assert!(named.contains("\tfalse\n") && !named.contains("guess"), "{named}");
+    assert_eq!(code(&shakedown(&["check", "--model", "unordered-queue", &path])), 0);
+}
+
+#[test]
+fn a_file_without_a_command_is_answered_with_check() {
+    let files = Files::new();
+    let path = files.write("history", "{:process 0, :type :ok, :f :write, :value 1}");
+    let run = shakedown(&[&path]);
+    assert_eq!(code(&run), 254);
+    assert!(stderr(&run).contains(&format!("shakedown check {path}")), "{}", stderr(&run));
+    let said = stderr(&shakedown(&["frobnicate"]));
+    assert!(!said.contains("shakedown check"), "{said}");
+}
+
+#[test]
+fn processes_that_are_strings_and_odd_names_are_pointed_out() {
+    let files = Files::new();
+    let path = files.write("s.jsonl", "{\"process\":\"0\",\"type\":\"ok\",\"f\":\"read\",\"value\":1}\n");
+    let said = stderr(&shakedown(&["check", &path])).replace("\n", " ");
+    assert!(said.contains("no operations") && said.contains("the string \"0\""), "{said}");
+    let path = files.write("c.jsonl", "{\"process\":0,\"type\":\"ok\",\"f\":\"re\\u0007ad\",\"value\":1}\n");
+    for args in [&["check", &path][..], &["check", "--model", "register", &path]] {
+        let said = stderr(&shakedown(args));
+        assert!(said.contains("re\\u{7}ad") && !said.contains('\u{7}'), "{said}");
+    }
+}
+
+#[test]
+fn one_completion_without_an_invocation_is_told_in_the_singular() {
+    for (events, note) in [
+        (1, "1 completion without an invocation (at line 1) was read as an instantaneous operation."),
+        (2, "2 completions without an invocation (first at line 1) were read as instantaneous operations."),
+    ] {
+        let lines: String =
+            (0..events).map(|i| format!("{{:process {i}, :type :ok, :f :write, :value 1}}\n")).collect();
+        let text = stdout(&shakedown_fed(&["check", "-"], lines.as_bytes()));
+        assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(note), "{text}");
+    }
 }
 
 #[test]
 fn standard_input_is_a_file_called_dash() {
     let run =
-        shakedown_fed(&["check", "--quiet", "-"], "{:process 0, :type :ok, :f :read, :value nil}".as_bytes());
+        shakedown_fed(&["check", "--quiet", "-"], "{:process 0, :type :ok, :f :write, :value 1}".as_bytes());
     assert_eq!((stdout(&run).as_str(), code(&run)), ("-\ttrue\n", 0));
     let run = shakedown_fed(&["check", "--quiet", "-"], b"{:process 0");
     assert_eq!(code(&run), 254);
@@ -250,7 +318,10 @@ fn a_name_that_says_no_format_gets_json_lines() {
         let output = files.path(name);
         assert_eq!(code(&shakedown(&["convert", &input, &output])), 0, "{name}");
         assert!(fs::read(&output).unwrap().starts_with(magic), "{name}");
-        assert_eq!(stdout(&shakedown(&["check", "--quiet", &output])), format!("{output}\tfalse\n"));
+        assert_eq!(
+            stdout(&shakedown(&["check", "--quiet", "-m", "register", &output])),
+            format!("{output}\tfalse\n")
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use shakedown::report::text::{explanation, summary, verdict_line};
 use shakedown::report::{FileReport, Judgement, Tally, json, junit::JunitReport};
 use shakedown_checkers::format::{self, Format, Limits};
 use shakedown_checkers::history::History;
+use shakedown_checkers::model::{Guess, ModelName};
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::Value;
@@ -168,7 +169,11 @@ fn judgement(history: History, verdict: Verdict) -> Judgement {
         format: Format::Edn,
         notes: Vec::new(),
         model: "register".to_owned(),
-        guess: Some("its functions are read, write".to_owned()),
+        guess: Some(Guess {
+            model: ModelName::Register,
+            because: "its functions are read, write".to_owned(),
+            otherwise: None,
+        }),
         consistency: Consistency::Linearizable,
         verdict,
         validation: None,

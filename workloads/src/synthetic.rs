@@ -233,8 +233,10 @@ pub enum SyntheticError {
     },
     /// No operation of this run could be made certainly wrong.
     #[error(
-        "no place for a certain {violation} among {operations} operations of {clients} clients; \
-         try more operations, fewer clients, fewer crashes or another seed"
+        "no place for a certain {violation} among {} of {}; \
+         try more operations, fewer clients, fewer crashes or another seed",
+        counted(*.operations, "operation"),
+        counted(*.clients, "client")
     )]
     NoRoom {
         /// The violation.
@@ -505,6 +507,10 @@ impl Position {
             Position::End => operations - 1,
         }
     }
+}
+
+fn counted(count: u32, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn names<T: ToString>(all: &[T]) -> String {

@@ -87,13 +87,13 @@ impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LimitReached::RecordBytes(limit) => {
-                write!(f, "no operation ends within {limit} bytes, the limit for one operation")
+                write!(f, "no operation ends within {}, the limit for one operation", size(*limit))
             }
             LimitReached::Depth(limit) => {
                 write!(f, "a value is nested deeper than {limit} levels, the limit")
             }
             LimitReached::MemoryBytes(limit) => {
-                write!(f, "the history needs more memory than its limit of {limit} bytes")
+                write!(f, "the history needs more memory than its limit of {}", size(*limit))
             }
             LimitReached::DistinctValues(limit) => {
                 write!(
@@ -102,6 +102,15 @@ impl fmt::Display for LimitReached {
                 )
             }
         }
+    }
+}
+
+/// `67108864` as `64 MiB`; what is no whole number of a unit is told in the next smaller one.
+fn size(bytes: usize) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} bytes"),
     }
 }
 
@@ -170,7 +179,7 @@ impl FormatError {
                 _ => None,
             },
             FormatError::Limit { limit, .. } => Some(match limit {
-                LimitReached::RecordBytes(_) => "is this a history? Raise the limit if it is.".to_owned(),
+                LimitReached::RecordBytes(_) => "is this a history?".to_owned(),
                 LimitReached::Depth(_) => {
                     "no value of a history is nested like that; is this one?".to_owned()
                 }

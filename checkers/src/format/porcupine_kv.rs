@@ -49,11 +49,16 @@ fn line_ended(cursor: &Cursor<'_>, expected: &str) -> Stop {
     stop
 }
 
-/// True if the first line of `head` that is not blank is one of such a log.
+/// True if every line of `head` that is not blank is one of such a log, and there is one. The first
+/// line alone does not tell: a history in EDN may begin alike, and go on with an `:info` or a nil.
 pub(super) fn detect(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    let first = lines.find(|line| !line.is_empty());
-    first.is_some_and(|line| Line::parse(&mut Cursor::new(line, true)).is_ok())
+    let whole = memchr::memrchr(b'\n', head).map_or(0, |newline| newline + 1);
+    let (whole, rest) = head.split_at(whole);
+    // What follows the last newline may be cut anywhere, but not behind the brace that ends it.
+    let rest = if rest.trim_ascii_end().ends_with(b"}") { rest } else { &[] };
+    let lines = whole.split(|byte| *byte == b'\n').chain([rest]).map(<[u8]>::trim_ascii_end);
+    let mut lines = lines.filter(|line| !line.is_empty()).peekable();
+    lines.peek().is_some() && lines.all(|line| Line::parse(&mut Cursor::new(line, true)).is_ok())
 }
 
 struct Line<'a> {

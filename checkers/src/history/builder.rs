@@ -245,12 +245,16 @@ impl HistoryBuilder {
     /// Closes the history. Operations still open stay so: they may or may not have taken effect.
     pub fn finish(mut self) -> History {
         if self.orphan_count > 0 {
-            self.history.notes.push(format!(
-                "{} completion{} without an invocation (first at line {}) read as instantaneous operations",
-                self.orphan_count,
-                if self.orphan_count == 1 { "" } else { "s" },
-                self.orphan_first_line,
-            ));
+            let line = self.orphan_first_line;
+            self.history.notes.push(match self.orphan_count {
+                1 => format!(
+                    "1 completion without an invocation (at line {line}) was read as an instantaneous operation"
+                ),
+                count => format!(
+                    "{count} completions without an invocation (first at line {line}) were read as instantaneous \
+                     operations"
+                ),
+            });
         }
         self.history.errors.sort_by_key(|e| e.0);
         self.history

@@ -13,6 +13,25 @@ pub struct Guess {
     pub model: ModelName,
     /// What told, in words.
     pub because: String,
+    /// Which other models have the same operations, in words: `if …, use …`.
+    pub otherwise: Option<&'static str>,
+}
+
+/// What else a history guessed to be about `model` may be about.
+fn otherwise(model: ModelName) -> Option<&'static str> {
+    match model {
+        ModelName::FifoQueue => Some(
+            "if the queue keeps no order, use `--model unordered-queue`; if the largest comes out first, \
+             `--model priority-queue`",
+        ),
+        ModelName::Stack => Some("if the largest comes out first, use `--model priority-queue`"),
+        ModelName::Mutex => Some("if its owner may acquire it again, use `--model reentrant-mutex`"),
+        ModelName::FencedMutex => Some(
+            "if what acquiring returns is no fencing token, use `--model mutex`, or `--model \
+             reentrant-mutex` if its owner may acquire it again",
+        ),
+        _ => None,
+    }
 }
 
 /// The model that a history seems to be about, from the names of its functions and the shapes of its
@@ -22,8 +41,10 @@ pub fn guess(history: &History) -> Option<Guess> {
     let has = |names: &[&str]| names.iter().any(|name| functions.contains(name));
     let only = |names: &[&str]| functions.iter().all(|name| names.contains(name));
     let list = functions.iter().copied().collect::<Vec<_>>().join(", ");
-    let guess =
-        |model, detail: &str| Some(Guess { model, because: format!("its functions are {list}{detail}") });
+    let guess = |model, detail: &str| {
+        let because = format!("its functions are {list}{detail}");
+        Some(Guess { model, because, otherwise: otherwise(model) })
+    };
 
     if functions.is_empty() {
         return None;
@@ -37,7 +58,8 @@ pub fn guess(history: &History) -> Option<Guess> {
     if all_micro_operations(history) {
         return guess(ModelName::MultiRegister, ", and its values are lists of reads and writes");
     }
-    if only(&["read", "write", "r", "w"]) {
+    // Reads alone are those of any object.
+    if has(&["write", "w"]) && only(&["read", "write", "r", "w"]) {
         return guess(ModelName::Register, "");
     }
     if has(&["cas"]) && only(&["read", "write", "cas", "r", "w"]) {
@@ -135,6 +157,7 @@ mod tests {
             (&["append 1", "read nil | ok [1]"], Some("linear-log")),
             (&["txn [[:append 1 2]]"], None),
             (&["add 1"], None),
+            (&["read nil | ok 1", "read nil | ok [1]"], None),
             (&["transfer 1 | ok 1"], None),
             (&[], None),
         ] {
@@ -142,5 +165,7 @@ mod tests {
         }
         let told = guess(&history(&["release nil", "acquire nil | ok 4"])).unwrap();
         assert_eq!(told.because, "its functions are acquire, release, and acquiring returns tokens");
+        assert!(told.otherwise.is_some_and(|other| other.contains("`--model mutex`")), "{told:?}");
+        assert_eq!(guess(&history(&["write 1"])).unwrap().otherwise, None);
     }
 }

@@ -175,6 +175,30 @@ fn kv_lines_say_what_is_missing() {
 }
 
 #[test]
+fn a_history_that_only_begins_like_a_kv_log_is_edn() {
+    let get = "{:process 0, :type :invoke, :f :get, :key \"x\", :value nil}\n";
+    let string = "{:process 0, :type :ok, :f :get, :key \"x\", :value \"\"}\n";
+    let nil = "{:process 0, :type :ok, :f :get, :key \"x\", :value nil}\n";
+    let cut = &string[..40];
+    for (text, format) in [
+        (format!("{get}{string}"), Format::PorcupineKv),
+        (format!("\n{get}{}", string.trim_end()), Format::PorcupineKv),
+        (format!("{get}{cut}"), Format::PorcupineKv),
+        (format!("{get}{nil}"), Format::Edn),
+        (format!("{get}{}", nil.trim_end()), Format::Edn),
+        (format!("{get}{string}{get}{}", nil.replace(":ok", ":info")), Format::Edn),
+    ] {
+        assert_eq!(format::detect(text.as_bytes()), Some(format), "{text}");
+    }
+    // Where the difference comes too late to be seen beforehand, the error says what was taken for what.
+    let late = format!("{}{get}{nil}", format!("{get}{string}").repeat(1_000));
+    let error = error_of(None, &late);
+    assert!(error.help().is_some_and(|help| help.contains("`--input-format edn`")), "{error:?}");
+    assert_eq!(error_of(Some(Format::PorcupineKv), &late).help(), None);
+    assert!(format::read(late.as_bytes(), "in", Some(Format::Edn), &Limits::default()).is_ok());
+}
+
+#[test]
 fn a_jepsen_log_without_a_line_that_counts_is_none() {
     let error = error_of(Some(Format::JepsenLog), "INFO jepsen.util - 0 :invoke :read 5\nhello\n");
     assert!(
@@ -297,6 +321,7 @@ fn a_gigabyte_without_an_event_ends_at_the_limit() {
     ] {
         let limit = limit_of(gigabyte(head, pattern), &limits);
         assert_eq!(limit, LimitReached::RecordBytes(4 << 20), "{head}{pattern}");
+        assert!(limit.to_string().contains(" within 4 MiB,"), "{limit}");
     }
 }
 

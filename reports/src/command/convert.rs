@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::judge;
 use crate::report::Failure;
+use crate::terminal::printable;
 use miette::Report;
 use shakedown_checkers::format::{self, Format, FormatError};
 use shakedown_checkers::history::History;
@@ -18,8 +19,8 @@ use std::path::Path;
 pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
     let input_format = args.input_format.as_deref().map(judge::format_named).transpose()?;
     let target = Target::new(&args.output, args.output_format.as_deref())?;
-    let history = match judge::read(&args.input, input_format, &Interrupt::listen()) {
-        Ok((history, _)) => history,
+    let (history, format) = match judge::read(&args.input, input_format, &Interrupt::listen()) {
+        Ok(read) => read,
         Err(Failure::Interrupted) => return Ok(Exit::Unknown),
         Err(Failure::Input(report)) => return Err(Stopped::Input(report)),
         Err(Failure::Internal(message)) => {
@@ -31,6 +32,19 @@ pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
         writeln!(streams.err, "{}: {note}", args.input.display())?;
     }
     target.write(&history, streams.out)?;
+    if format == Format::PorcupineKv && target.format != format {
+        // No other format has it go without saying.
+        let judged = if args.output == Path::new("-") {
+            "what was written".into()
+        } else {
+            args.output.to_string_lossy()
+        };
+        writeln!(
+            streams.err,
+            "note: in Porcupine's log every key starts as \"\"; judge {} with `--initial '\"\"'`",
+            printable(&judged)
+        )?;
+    }
     Ok(Exit::Valid)
 }
 

@@ -5,6 +5,7 @@ use super::{Stopped, Streams};
 use crate::args::GenerateArgs;
 use crate::diagnostic::{InputError, suggestion};
 use crate::exit::Exit;
+use crate::judge::is_bounded_mutex;
 use crate::terminal::printable;
 use shakedown_workloads::synthetic::{Object, Synthetic, SyntheticError, Violation, violations_for};
 use std::str::FromStr;
@@ -18,8 +19,13 @@ pub fn run(args: &GenerateArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopp
 }
 
 fn plan(args: &GenerateArgs) -> Result<Synthetic, InputError> {
-    let object = Object::from_str(&args.model)
-        .map_err(|_| InputError::unknown_name("model", &args.model, Object::ALL.map(Object::name)))?;
+    let object = Object::from_str(&args.model).map_err(|_| {
+        if is_bounded_mutex(&args.model) {
+            let message = format!("{}: generate makes it only without a bound", printable(&args.model));
+            return InputError::new(message, Some("use --model reentrant-mutex".to_owned()));
+        }
+        InputError::unknown_name("model", &args.model, Object::ALL.map(Object::name))
+    })?;
     let violation = args.violation.as_deref().map(|name| violation_of(object, name)).transpose()?;
     let mut plan = Synthetic::new(object);
     plan.operations = args.operations;

@@ -106,7 +106,7 @@ fn preamble(judgement: &Judgement) -> String {
         paint(STRONG, &judgement.model)
     );
     if let Some(guess) = &judgement.guess {
-        write!(text, " (a guess: {})", printable(guess)).expect("writing to a String cannot fail");
+        write!(text, " (a guess: {})", printable(&guess.because)).expect("writing to a String cannot fail");
     }
     text.push('.');
     text
@@ -163,6 +163,10 @@ fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: us
     wrap_into(out, width, INDENT, INDENT, &format!("{}{place}", paint(BAD, &bad)));
     for sentence in &witness.sentences {
         wrap_into(out, width, &format!("{INDENT}- "), &format!("{INDENT}  "), &printable(sentence));
+    }
+    if let Some(otherwise) = judgement.guess.as_ref().and_then(|guess| guess.otherwise) {
+        let text = format!("It was judged as {} by a guess: {otherwise}.", judgement.model);
+        wrap_into(out, width, INDENT, INDENT, &text);
     }
     out.push('\n');
     let number = count(witness.core.len() as u64, "operation");
