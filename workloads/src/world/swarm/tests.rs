@@ -1,3 +1,5 @@
+//! The ABD register in the swarm: clean seeds, caught mutants, the same again, faults that take effect.
+
 use super::*;
 use crate::nemesis::Fault;
 use crate::replication::leaderless::abd::ReadsAndWrites;
