@@ -2,7 +2,7 @@
 //!
 //! Start at [`protocol`]: the boundary that every pattern keeps, with a whole small protocol as an
 //! example. Each pattern's module says what problem it solves, what it guarantees at what price, and
-//! which famous mistakes it can be told to make ([`mutants`]).
+//! which famous mistakes it can be told to make ([`mod@mutants`]).
 //!
 //! The crate knows no engine: no async runtime, no model checker, no clock.
 
