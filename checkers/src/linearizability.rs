@@ -12,8 +12,10 @@
 //! | `wgl` | anything; depth first with memory | the same; often lucky on valid histories |
 //! | `sequential` | sequential consistency, where real time does not count | exponential at worst |
 //!
-//! `jit` and `wgl` race, and the one that needs less work is heard; so nothing in the result depends
-//! on how many threads there are or how fast they run, unless a time limit ends the check.
+//! `jit` and `wgl` race, and where operations crashed a refuter with them: `jit` on a weaker history,
+//! in which those happen any number of times, whose "impossible" counts and nothing else. The one
+//! that needs least work is heard; so nothing in the result depends on how many threads there are or
+//! how fast they run, unless a time limit ends the check.
 
 mod advice;
 mod bits;
@@ -22,6 +24,7 @@ mod distinct;
 mod explain;
 mod jit;
 mod machine;
+mod memory;
 mod multiset;
 mod path;
 mod phantom;
@@ -29,6 +32,8 @@ mod portfolio;
 mod problem;
 mod race;
 mod sequential;
+#[cfg(test)]
+mod small;
 #[cfg(test)]
 mod tests;
 mod wgl;

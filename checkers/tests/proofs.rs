@@ -4,34 +4,31 @@
 //! Results are drawn at random from a few values, so about as many histories are possible as not;
 //! some operations crash, and intervals overlap at random. The oracle knows only [`Model::step`].
 
-use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Outcome, Process};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Operation, Outcome, Process};
 use shakedown_checkers::linearizability::check;
-use shakedown_checkers::model::Model;
 use shakedown_checkers::model::counter::LinearCounter;
 use shakedown_checkers::model::kv::Kv;
-use shakedown_checkers::model::log::LinearLog;
+use shakedown_checkers::model::log::{LinearLog, LogAction, LogState};
 use shakedown_checkers::model::mutex::Mutex;
 use shakedown_checkers::model::priority_queue::PriorityQueue;
 use shakedown_checkers::model::queue::{FifoQueue, UnorderedQueue};
 use shakedown_checkers::model::register::Register;
 use shakedown_checkers::model::set::LinearSet;
 use shakedown_checkers::model::stack::Stack;
+use shakedown_checkers::model::{Flow, Foresight, Model, ModelError, Planned, Prospect};
 use shakedown_checkers::options::{Consistency, Options};
 use shakedown_checkers::validate::validate;
-use shakedown_checkers::value::Value;
+use shakedown_checkers::value::{Value, Values};
 use shakedown_checkers::verdict::Verdict;
 use std::collections::{BTreeMap, HashSet};
 
-/// SplitMix64.
-struct Chance(u64);
+struct Chance(ChaCha8Rng);
 
 impl Chance {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (x ^ (x >> 31)) % n
+        self.0.next_u64() % n
     }
 }
 
@@ -105,7 +102,7 @@ fn seen_or_nothing(chance: &mut Chance, _: &mut HistoryBuilder, _: Value) -> Val
 
 /// The same operations, each on one of two keys.
 fn history(shapes: &[Shape], keys: u64, seed: u64) -> History {
-    let chance = &mut Chance(seed);
+    let chance = &mut Chance(ChaCha8Rng::seed_from_u64(seed));
     let mut builder = HistoryBuilder::new();
     let (operations, clients) = (1 + chance.below(7), 1 + chance.below(3) as usize);
     let mut open: Vec<Option<(usize, Option<Value>, Value)>> = vec![None; clients];
@@ -261,4 +258,87 @@ fn containers() {
     compare("stack", &[PUSH, PUSH, POP], 1, 500, |_| Stack);
     compare("priority-queue", &[INSERT, INSERT, EXTRACT], 1, 500, |_| PriorityQueue);
     compare("linear-set", &[ADD, ADD, REMOVE, CONTAINS], 1, 500, LinearSet::for_history);
+}
+
+/// What a model may be wrong about although its steps are right.
+#[derive(Clone, Copy, Debug)]
+enum Hint {
+    Right,
+    Pure,
+    Overwrites,
+    Representative,
+    Foresight,
+    Flows,
+}
+
+/// A log with one wrong hint.
+struct Mistaken(LinearLog, Hint);
+
+impl Model for Mistaken {
+    type State = LogState;
+    type Action = LogAction;
+
+    fn initial(&self) -> LogState {
+        self.0.initial()
+    }
+
+    fn action(&self, op: &Operation<'_>, values: &Values) -> Result<Option<LogAction>, ModelError> {
+        self.0.action(op, values)
+    }
+
+    fn step(&self, state: &LogState, action: &LogAction) -> Option<LogState> {
+        self.0.step(state, action)
+    }
+
+    fn is_pure(&self, action: &LogAction) -> bool {
+        self.0.is_pure(action) || matches!(self.1, Hint::Pure)
+    }
+
+    fn overwrites(&self, action: &LogAction) -> bool {
+        matches!((self.1, action), (Hint::Overwrites, LogAction::Append(_)))
+    }
+
+    fn representative(&self, state: LogState) -> LogState {
+        match self.1 {
+            Hint::Representative => self.initial(),
+            _ => self.0.representative(state),
+        }
+    }
+
+    fn foresight(&self, ops: &[Planned<'_, LogAction>]) -> Option<Foresight<LogState>> {
+        match self.1 {
+            // Every state is a dead end until the last operation has been invoked.
+            Hint::Foresight => {
+                let lost = ops.iter().rposition(|op| op.demanded);
+                Some(Box::new(move |_| Prospect { lost, lost_after: None }))
+            }
+            _ => self.0.foresight(ops),
+        }
+    }
+
+    fn flows(&self, action: &LogAction, each: &mut dyn FnMut(Flow)) {
+        // Nothing brings anything.
+        let is_left_out = |flow: Flow| matches!((self.1, flow), (Hint::Flows, Flow::Brings(_)));
+        self.0.flows(action, &mut |flow| {
+            if !is_left_out(flow) {
+                each(flow);
+            }
+        });
+    }
+}
+
+// The comparison above can fail: it notices each kind of wrong hint.
+#[test]
+fn wrong_hints_are_noticed() {
+    let judge = |hint| {
+        std::panic::catch_unwind(|| {
+            compare("log", &[APPEND, APPEND, READ_LIST], 1, 300, |h| {
+                Mistaken(LinearLog::for_history(h), hint)
+            });
+        })
+    };
+    assert!(judge(Hint::Right).is_ok());
+    for hint in [Hint::Pure, Hint::Overwrites, Hint::Representative, Hint::Foresight, Hint::Flows] {
+        assert!(judge(hint).is_err(), "nobody noticed {hint:?}");
+    }
 }

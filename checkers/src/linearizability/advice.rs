@@ -91,7 +91,8 @@ pub(super) fn advise(
             hard.repeated
         ));
     }
-    if hard.crashed > 0 && hard.crashed * CRASHED_SHARE >= hard.operations {
+    let many_crashed = hard.crashed > 0 && hard.crashed * CRASHED_SHARE >= hard.operations;
+    if many_crashed {
         let (operations, them, may) = match hard.crashed {
             1 => ("operation", "it", "it may"),
             _ => ("operations", "them", "each may"),
@@ -109,7 +110,7 @@ pub(super) fn advise(
                 .to_owned(),
         );
     }
-    let causes = hard.repeated > 0 || sentences.iter().any(|text| text.contains("never completed"));
+    let causes = hard.repeated > 0 || many_crashed;
     if reason == Reason::Concurrency || (!causes && consistency != Consistency::Sequential) {
         sentences.push(format!(
             "Record with fewer clients per key, or spread them over more keys: up to {} operations that \

@@ -9,11 +9,12 @@
 
 use super::budget::Budget;
 use super::machine::{Machine, StateId};
+use super::memory::Memory;
 use super::problem::{Demand, Op, Problem};
 use super::race::{Engine, Finding};
 use crate::history::{History, OpId};
 use crate::value::{FastBuild, fast_hash};
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
 /// The search.
 pub(crate) struct Sequential<'p> {
@@ -34,7 +35,10 @@ pub(crate) struct Sequential<'p> {
     moves: Vec<Move>,
     /// What was done, for undoing and for the answer.
     trail: Vec<Done>,
-    memory: Memory,
+    /// Configurations met: the state, and how far each process had come.
+    memory: Memory<u32>,
+    /// Exclusive-or over the processes of a hash of where they are.
+    zobrist: u64,
     placed_most: usize,
     work: u64,
 }
@@ -114,6 +118,7 @@ impl<'p> Sequential<'p> {
             moves: vec![],
             trail: vec![],
             memory: Memory::default(),
+            zobrist: 0,
             placed_most: 0,
             work: 0,
         };
@@ -121,11 +126,17 @@ impl<'p> Sequential<'p> {
         search
     }
 
+    /// True if the configuration is met for the first time.
+    fn is_new(&mut self) -> bool {
+        let hash = fast_hash(&(self.zobrist, self.state));
+        self.memory.insert(hash, [self.state], &self.at)
+    }
+
     fn enter(&mut self) {
         self.place_pure();
         self.placed_most = self.placed_most.max(self.demanded - self.demanded_left);
         self.frames.push(Frame { trail: self.trail.len(), state: self.state, moves: self.moves.len() });
-        if self.demanded_left == 0 || !self.memory.insert(&self.at, self.state) {
+        if self.demanded_left == 0 || !self.is_new() {
             return;
         }
         let first = self.moves.len();
@@ -173,7 +184,7 @@ impl<'p> Sequential<'p> {
         }
         self.at[process as usize] += 1;
         self.trail.push(done);
-        self.memory.moved(process, self.at[process as usize]);
+        self.zobrist ^= fast_hash(&(process, self.at[process as usize]));
     }
 
     fn undo_to(&mut self, length: usize, process_of: &[u32]) {
@@ -184,7 +195,7 @@ impl<'p> Sequential<'p> {
                 self.demanded_left += usize::from(is_demanded(&self.ops[op as usize]));
             }
             let process = process_of[op as usize];
-            self.memory.moved(process, self.at[process as usize]);
+            self.zobrist ^= fast_hash(&(process, self.at[process as usize]));
             self.at[process as usize] -= 1;
         }
     }
@@ -255,7 +266,7 @@ impl Engine for Sequential<'_> {
     }
 
     fn configurations(&self) -> u64 {
-        self.memory.index.len() as u64
+        self.memory.len() as u64
     }
 
     fn placed(&self) -> usize {
@@ -269,43 +280,5 @@ impl Engine for Sequential<'_> {
             + self.moves.capacity() * size_of::<Move>()
             + self.trail.capacity() * size_of::<Done>()
             + self.ops.len() * 8
-    }
-}
-
-/// Configurations met before: how far each process had come, and the state.
-#[derive(Default)]
-struct Memory {
-    words: Vec<u32>,
-    /// Offset and hash of each entry.
-    index: HashTable<(usize, u64)>,
-    /// Exclusive-or over the processes of a hash of where they are.
-    zobrist: u64,
-}
-
-impl Memory {
-    /// `process` came to, or leaves, position `at`.
-    fn moved(&mut self, process: u32, at: u32) {
-        self.zobrist ^= fast_hash(&(process, at));
-    }
-
-    /// True if it was not there.
-    fn insert(&mut self, at: &[u32], state: StateId) -> bool {
-        let hash = fast_hash(&(self.zobrist, state));
-        let words = &self.words;
-        let same = |&(start, _): &(usize, u64)| {
-            words[start] == state && words[start + 1..start + 1 + at.len()] == *at
-        };
-        if self.index.find(hash, same).is_some() {
-            return false;
-        }
-        let start = self.words.len();
-        self.words.push(state);
-        self.words.extend_from_slice(at);
-        self.index.insert_unique(hash, (start, hash), |entry| entry.1);
-        true
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.words.capacity() * 4 + self.index.capacity() * 17
     }
 }

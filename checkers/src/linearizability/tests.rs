@@ -8,12 +8,16 @@ use super::budget::Budget;
 use super::jit::{Jit, Sabotage};
 use super::machine::Machine;
 use super::problem::{Problem, Read};
-use super::race::{Engine, Finding, race};
+use super::race::{Engine, Finding, Refuter, race};
+use super::small::{Rng, each_shape};
 use super::wgl::Wgl;
 use crate::history::{NEVER, Operation};
 use crate::model::{Model, ModelError};
 use crate::options::Options;
 use crate::value::Values;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// Actions on an object with every trait that an engine exploits: pure ones, overwriting ones,
@@ -60,23 +64,35 @@ impl Model for Cell {
     }
 }
 
-/// SplitMix64: the tests' own source of chance, the same everywhere.
-struct Chance(u64);
+/// Where a random history comes from: a seed, or numbers that `proptest` draws and then makes fewer
+/// and smaller, which makes the history smaller with them.
+enum Chance<'t> {
+    Seeded(Rng),
+    Tape(&'t [u32]),
+}
 
-impl Chance {
+impl Chance<'_> {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (x ^ (x >> 31)) % n
+        match self {
+            Chance::Seeded(rng) => rng.below(n),
+            Chance::Tape(tape) => {
+                // Past its end a tape says 0 for ever.
+                let (first, rest) = tape.split_first().unwrap_or((&0, &[]));
+                *tape = rest;
+                u64::from(*first) % n
+            }
+        }
     }
+}
+
+fn seeded(seed: u64) -> Chance<'static> {
+    Chance::Seeded(Rng(seed))
 }
 
 type History = Vec<Read<Act>>;
 
 /// A run of `clients` that overlap, with a few results changed and a few operations crashed.
-fn near_valid(chance: &mut Chance, operations: usize, clients: usize, crash_percent_max: u64) -> History {
+fn near_valid(chance: &mut Chance<'_>, operations: usize, clients: usize, crash_percent_max: u64) -> History {
     let mut history: History = vec![];
     let mut open: Vec<(usize, bool)> = vec![];
     let (mut state, mut position) = (0u8, 0u32);
@@ -88,7 +104,7 @@ fn near_valid(chance: &mut Chance, operations: usize, clients: usize, crash_perc
         position += 1;
         let invoke = history.len() < operations && open.len() < clients && chance.below(2) == 0;
         if invoke {
-            let value = |chance: &mut Chance| chance.below(values) as u8;
+            let value = |chance: &mut Chance<'_>| chance.below(values) as u8;
             let action = match chance.below(8) {
                 0..=2 => Act::Read(0),
                 3 | 4 => Act::Write(value(chance)),
@@ -213,31 +229,117 @@ fn wrong(which: Which, history: &[Read<Act>], sabotage: Option<Sabotage>, valid:
     }
 }
 
-#[test]
-fn every_engine_agrees_with_exhaustive_search() {
-    let (mut valid_count, mut invalid_count) = (0, 0);
-    for seed in 0..40_000 {
-        let mut chance = Chance(seed);
-        let (operations, clients) = (1 + chance.below(9) as usize, 1 + chance.below(5) as usize);
-        let history = near_valid(&mut chance, operations, clients, 40);
-        let valid = oracle(&history);
-        *(if valid { &mut valid_count } else { &mut invalid_count }) += 1;
-        let engines = if seed % 50 == 0 { &ENGINES[..] } else { &ENGINES[..4] };
-        for &which in engines {
-            if let Some(said) = wrong(which, &history, None, valid) {
-                panic!("seed {seed}: {which:?} says {said:?}, but valid is {valid}: {history:#?}");
-            }
+/// What a comparison met.
+#[derive(Default)]
+struct Met {
+    valid: u64,
+    invalid: u64,
+    /// By the refuter, of those that have something to refute with.
+    refuted: u64,
+}
+
+/// Compares all of `engines` with exhaustive search; the error tells who is wrong.
+fn compare(history: &[Read<Act>], engines: &[Which], met: &mut Met) -> Result<(), String> {
+    let valid = oracle(history);
+    *(if valid { &mut met.valid } else { &mut met.invalid }) += 1;
+    for &which in engines {
+        if let Some(said) = wrong(which, history, None, valid) {
+            return Err(format!("{which:?} says {said:?}, but valid is {valid}: {history:#?}"));
         }
     }
+    match refuted(history, false) {
+        true if valid => Err(format!("the refuter says impossible: {history:#?}")),
+        refuted => {
+            met.refuted += u64::from(refuted);
+            Ok(())
+        }
+    }
+}
+
+/// What the refuter makes of a history; `of_any` lets it say of any history what it finds of the
+/// weaker one.
+fn refuted(history: &[Read<Act>], of_any: bool) -> bool {
+    let (problem, actions) = Problem::new(&Cell, history);
+    let values = Values::new();
+    let Some(weaker) = problem.with_pending_free() else { return false };
+    let machine = Machine::new(&Cell, &actions, &values);
+    let jit = Jit::<1>::new(&problem, &weaker, machine, Budget::new(&Options::default()));
+    let mut refuter = Refuter(Box::new(jit.exact().without_order(1 << 13)));
+    match refuter.run(u64::MAX) {
+        Some(Finding::Invalid) => true,
+        Some(Finding::Open) => of_any,
+        other => panic!("a refuter refutes or leaves it open: {other:?}"),
+    }
+}
+
+/// Histories of up to nine operations: twenty thousand, or as many as `PROPTEST_CASES` says. What
+/// fails is made smaller.
+#[test]
+fn every_engine_agrees_with_exhaustive_search_on_random_histories() {
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 20_000;
+    }
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let met = RefCell::new(Met::default());
+    let tape = proptest::collection::vec(any::<u32>(), 0..120);
+    let result = TestRunner::new_with_rng(config, rng).run(&tape, |tape| {
+        let mut chance = Chance::Tape(&tape);
+        let (operations, clients) = (1 + chance.below(9) as usize, 1 + chance.below(5) as usize);
+        let history = near_valid(&mut chance, operations, clients, 40);
+        let number = met.borrow().valid + met.borrow().invalid;
+        let engines = if number % 50 == 0 { &ENGINES[..] } else { &ENGINES[..4] };
+        compare(&history, engines, &mut met.borrow_mut()).map_err(TestCaseError::fail)
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
     // Both sides of the border were visited often.
-    assert!(valid_count > 5_000 && invalid_count > 5_000, "{valid_count} valid, {invalid_count} not");
+    let Met { valid, invalid, refuted } = met.into_inner();
+    let least = (valid + invalid) / 8;
+    assert!(valid > least && invalid > least, "{valid} valid, {invalid} not");
+    assert!(refuted > least / 20, "{refuted} of {invalid} refuted");
+}
+
+/// All histories of three operations, some of which may never return.
+#[test]
+fn every_engine_agrees_with_exhaustive_search_on_all_small_histories() {
+    use Act::{Add, Cas, CasFailed, Read as See, Write};
+    let alphabet = [See(0), See(1), Write(0), Write(1), Cas(0, 1), Cas(1, 0), CasFailed(0), Add(1)];
+    let mut met = Met::default();
+    for operations in 1..=3 {
+        each_shape(operations, true, &mut |shape| {
+            for mut code in 0..alphabet.len().pow(operations as u32) {
+                let ids = 0u32..;
+                let history: History = ids
+                    .zip(shape)
+                    .map(|(id, &(inv, res))| {
+                        let action = alphabet[code % alphabet.len()];
+                        code /= alphabet.len();
+                        Read { id, inv, res, action }
+                    })
+                    .collect();
+                compare(&history, &ENGINES[..4], &mut met).unwrap_or_else(|wrong| panic!("{wrong}"));
+            }
+        });
+    }
+    assert!(met.valid > 5_000 && met.invalid > 5_000 && met.refuted > 1_000, "{} valid", met.valid);
+}
+
+/// The refuter's comparison can fail: one that also says of a possible weaker history that there is
+/// no order is noticed at once.
+#[test]
+fn a_refuter_that_says_too_much_is_noticed() {
+    let noticed = (0..1_000).any(|seed| {
+        let history = near_valid(&mut seeded(seed), 5, 3, 40);
+        refuted(&history, true) && oracle(&history)
+    });
+    assert!(noticed);
 }
 
 #[test]
 fn one_engine_agrees_with_the_other_where_exhaustive_search_is_too_slow() {
     let (mut valid_count, mut invalid_count) = (0, 0);
     for seed in 0..2_000 {
-        let mut chance = Chance(seed ^ 0xABCD_EF00);
+        let mut chance = seeded(seed ^ 0xABCD_EF00);
         let (operations, clients) = (20 + chance.below(80) as usize, 2 + chance.below(6) as usize);
         let history = near_valid(&mut chance, operations, clients, 5);
         let exact = decide(Which::JitExact, &history, None);
@@ -253,7 +355,7 @@ fn one_engine_agrees_with_the_other_where_exhaustive_search_is_too_slow() {
 #[test]
 fn a_race_gives_the_same_answer_on_one_thread_and_on_two() {
     for seed in 0..200 {
-        let mut chance = Chance(seed ^ 0x5EED);
+        let mut chance = seeded(seed ^ 0x5EED);
         let history = near_valid(&mut chance, 60, 6, 5);
         assert_eq!(decide(Which::Race, &history, None), decide(Which::Race2, &history, None), "seed {seed}");
     }
@@ -264,7 +366,7 @@ fn a_race_gives_the_same_answer_on_one_thread_and_on_two() {
 fn a_sabotaged_engine_is_caught() {
     for sabotage in Sabotage::ALL {
         let caught = (0..40_000).find(|&seed| {
-            let mut chance = Chance(seed);
+            let mut chance = seeded(seed);
             let (operations, clients) = (1 + chance.below(9) as usize, 1 + chance.below(5) as usize);
             let history = near_valid(&mut chance, operations, clients, 40);
             let valid = oracle(&history);

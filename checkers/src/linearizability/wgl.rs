@@ -15,10 +15,10 @@
 
 use super::budget::Budget;
 use super::machine::{ActionId, Machine, StateId};
+use super::memory::Memory;
 use super::multiset::{MultisetId, Multisets};
 use super::problem::{Demand, Op, Problem, moments};
 use super::race::{Engine, Finding};
-use hashbrown::HashTable;
 
 const NIL: u32 = u32::MAX;
 
@@ -46,7 +46,9 @@ pub(crate) struct Wgl<'p> {
     candidates: Vec<Candidate>,
     /// Everything placed, in order, for undoing and for the answer.
     trail: Vec<Placed>,
-    memory: Memory,
+    /// Configurations met: lowest open operation and state, crashed ones and length of the window, the
+    /// window.
+    memory: Memory<u64>,
     work: u64,
 }
 
@@ -233,7 +235,12 @@ impl<'p> Wgl<'p> {
         let low = self.first_open;
         let words = (low / 64)..(high as usize).div_ceil(64).max(low / 64);
         let window = &self.placed[words];
-        self.memory.insert(self.zobrist, low as u32, self.state, self.used, window)
+        let head = [
+            u64::from(low as u32) << 32 | u64::from(self.state),
+            u64::from(self.used) << 32 | window.len() as u64,
+        ];
+        let hash = mix(self.zobrist ^ mix(head[0] ^ mix(head[1])));
+        self.memory.insert(hash, head, window)
     }
 
     fn action_of(&self, candidate: Candidate) -> ActionId {
@@ -315,7 +322,7 @@ impl Engine for Wgl<'_> {
     }
 
     fn configurations(&self) -> u64 {
-        self.memory.index.len() as u64
+        self.memory.len() as u64
     }
 
     fn placed(&self) -> usize {
@@ -427,39 +434,6 @@ impl Events {
             + self.what.len()
             + self.call_of.len()
             + self.return_of.len())
-    }
-}
-
-/// Configurations met before.
-#[derive(Default)]
-struct Memory {
-    /// Each entry: (low, state), (used, words), then the window's words.
-    words: Vec<u64>,
-    index: HashTable<usize>,
-}
-
-impl Memory {
-    /// True if it was not there. `window` starts at the word that holds bit `low`.
-    fn insert(&mut self, placed: u64, low: u32, state: StateId, used: MultisetId, window: &[u64]) -> bool {
-        let head = [u64::from(low) << 32 | u64::from(state), u64::from(used) << 32 | window.len() as u64];
-        let hash = mix(placed ^ mix(head[0] ^ mix(head[1])));
-        let words = &self.words;
-        let same = |&at: &usize| words[at..at + 2] == head && words[at + 2..at + 2 + window.len()] == *window;
-        if self.index.find(hash, same).is_some() {
-            return false;
-        }
-        let at = self.words.len();
-        self.words.extend(head);
-        // The hash is kept beside the entry: the table asks for it when it grows.
-        self.words.extend(window);
-        self.words.push(hash);
-        let words = &self.words;
-        self.index.insert_unique(hash, at, |&at| words[at + 2 + (words[at + 1] as u32) as usize]);
-        true
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.words.capacity() * 8 + self.index.capacity() * 9
     }
 }
 

@@ -11,9 +11,10 @@ mod scaling;
 use super::flaw::{self, Flaw};
 use super::{Decision, Item, decide};
 use crate::history::NEVER;
+use crate::linearizability::small::{Rng, each_shape};
 use crate::model::{Family, Role};
 use crate::value::{Value, Values};
-use histories::{Rng, each_roles, each_shape, int, random};
+use histories::{each_roles, int, random};
 use oracle::Oracle;
 
 /// What a comparison met, so that a test can tell that it was not vacuous.

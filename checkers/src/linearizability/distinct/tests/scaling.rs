@@ -2,9 +2,10 @@
 //! violation. `SHAKEDOWN_OPERATIONS=1000000 cargo test --release -p shakedown-checkers scaling --
 //! --nocapture` prints how long each takes.
 
-use super::histories::{Rng, int};
+use super::histories::int;
 use super::oracle::Oracle;
 use super::*;
+use crate::linearizability::small::Rng;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
