@@ -2,10 +2,12 @@
 //!
 //! Start at [`protocol`]: the boundary that every pattern keeps, with a whole small protocol as an
 //! example. Each pattern's module says what problem it solves, what it guarantees at what price, and
-//! which famous mistakes it can be told to make ([`mod@mutants`]).
+//! which famous mistakes it can be told to make ([`mod@mutants`]). What clients may ask is a vocabulary
+//! of its own, shared by patterns that offer the same thing ([`object`]).
 //!
 //! The crate knows no engine: no async runtime, no model checker, no clock.
 
 pub mod mutants;
+pub mod object;
 pub mod protocol;
 pub mod replication;

@@ -1,17 +1,24 @@
 //! Client load, faults and worlds.
 //!
-//! - [`world`]: what runs a protocol of `shakedown-impls`, and what it does to it.
-//! - [`driver`]: what runs a protocol on sockets, a disk and a clock.
-//! - [`nemesis`]: faults as data.
-//! - [`recorded`]: from a protocol's operations to rows of a history.
+//! - [`scenario`]: one run as data, made of what clients ask ([`generator`], [`operation`]) and what goes
+//!   wrong ([`nemesis`]).
+//! - [`world`]: what runs a protocol of `shakedown-impls`, and what it does to it; [`outcome`] is what
+//!   comes of it, [`recorder`] and [`trace`] what is written down meanwhile.
+//! - [`driver`]: what a protocol needs to run for real: frames, a log on disk.
 //! - [`synthetic`]: histories made without a system under test, valid or invalid by construction.
 //!
-//! Load for a pattern lives at the pattern's own path: [`replication`].
+//! What to ask of an object, and how to record it, is in [`object`].
 
 pub mod driver;
+pub mod generator;
+pub mod judge;
 pub mod nemesis;
+pub mod object;
+pub mod operation;
+pub mod outcome;
 pub(crate) mod random;
-pub mod recorded;
-pub mod replication;
+pub mod recorder;
+pub mod scenario;
 pub mod synthetic;
+pub mod trace;
 pub mod world;

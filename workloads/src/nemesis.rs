@@ -2,18 +2,21 @@
 //! replayed, and made smaller when a run fails.
 
 use crate::random::Random;
+use serde::{Deserialize, Serialize};
 use shakedown_impls::protocol::NodeId;
 use std::fmt::{self, Display};
 
 /// What goes wrong in a run, in the order of beginning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The faults.
     pub faults: Vec<Fault>,
 }
 
 /// One fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// When it begins, in milliseconds from the start of the run.
     pub from_ms: u64,
@@ -24,10 +27,13 @@ pub struct Fault {
 }
 
 /// What can go wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// These nodes and the others do not hear each other.
     Split(Vec<NodeId>),
+    /// The same, on and off: so many milliseconds cut, then so many joined.
+    Flap(Vec<NodeId>, u16),
     /// What these nodes send to the others is lost; what those send arrives.
     Mute(Vec<NodeId>),
     /// Two halves hear each other only through this node.
@@ -40,37 +46,59 @@ pub enum FaultKind {
     Duplication(u16),
     /// Messages take up to so many milliseconds, which reorders them.
     Delay(u16),
-    /// The node's process is killed, and starts again when the fault is healed.
+    /// One bit of so many of a thousand messages is flipped on the way. Checksums make losses of them.
+    Corruption(u16),
+    /// The node's process is killed, and starts again when the fault is healed. Its machine goes on, so
+    /// what it had given to the disk is there.
     Crash(NodeId),
-    /// All of them lose power at once: what is not on disk yet is gone.
+    /// All of them lose power at once. What they were writing is on disk in any part: some sectors of it,
+    /// in no order, the last of them torn.
     PowerLoss(Vec<NodeId>),
     /// The node stands still: it hears, says and does nothing.
     Pause(NodeId),
-    /// Writing a record takes the node so many milliseconds.
+    /// Writing to disk takes the node so many milliseconds more.
     SlowDisk(NodeId, u16),
+    /// The node's disk refuses to write. A node that is told so dies of it, for what a failed write has
+    /// left behind is anybody's guess, and starts again when the fault is healed.
+    FailingDisk(NodeId),
+    /// The node is killed, and one bit of its disk is flipped before it starts again.
+    BitRot(NodeId),
+    /// The node's clock shows so many milliseconds more, or less, than it did.
+    ClockJump(NodeId, i32),
+    /// The node's clock, and its timers, run too fast by so many thousandths, or too slow.
+    ClockDrift(NodeId, i16),
 }
 
 /// Kinds of faults, for choosing: what `--nemesis` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nemesis {
-    /// Splits, one-way and two-way, bridges and rings.
+    /// Splits, one-way, two-way and flapping, bridges and rings.
     Partition,
-    /// Loss, duplication, delay.
+    /// Loss, duplication, delay, corruption.
     Network,
     /// One node's process at a time.
     Crash,
-    /// Several nodes at once.
+    /// Several nodes at once, and what they were writing.
     Power,
     /// Nodes that stand still.
     Pause,
-    /// Slow disks.
+    /// Slow and failing disks, bits that rot.
     Disk,
+    /// Clocks that jump, run fast or slow.
+    Clock,
 }
 
 impl Nemesis {
     /// All of them.
-    pub const ALL: [Nemesis; 6] =
-        [Nemesis::Partition, Nemesis::Network, Nemesis::Crash, Nemesis::Power, Nemesis::Pause, Nemesis::Disk];
+    pub const ALL: [Nemesis; 7] = [
+        Nemesis::Partition,
+        Nemesis::Network,
+        Nemesis::Crash,
+        Nemesis::Power,
+        Nemesis::Pause,
+        Nemesis::Disk,
+        Nemesis::Clock,
+    ];
 
     /// As on a command line.
     pub fn name(self) -> &'static str {
@@ -81,23 +109,45 @@ impl Nemesis {
             Nemesis::Power => "power",
             Nemesis::Pause => "pause",
             Nemesis::Disk => "disk",
+            Nemesis::Clock => "clock",
+        }
+    }
+
+    /// What it does.
+    pub fn about(self) -> &'static str {
+        match self {
+            Nemesis::Partition => {
+                "nodes that do not hear each other: halves, one, a minority, one-way, a bridge, \
+                                   a ring, on and off"
+            }
+            Nemesis::Network => "messages lost, doubled, late or corrupted",
+            Nemesis::Crash => "one node's process killed, then started again",
+            Nemesis::Power => "nodes that lose power, and what they were writing with it",
+            Nemesis::Pause => "a node that stands still",
+            Nemesis::Disk => "slow and failing disks, bits that rot",
+            Nemesis::Clock => "clocks that jump, or run fast or slow",
         }
     }
 
     fn draw(self, random: &mut Random, nodes: u16) -> FaultKind {
         let node = |random: &mut Random| NodeId(random.below(u64::from(nodes)) as u16);
+        let half = u64::from(nodes / 2).max(1);
         match self {
-            Nemesis::Partition => match random.below(6) {
-                0 | 1 => FaultKind::Split(some(random, nodes, u64::from(nodes / 2).max(1))),
+            Nemesis::Partition => match random.below(8) {
+                0 | 1 => FaultKind::Split(some(random, nodes, half)),
                 2 => FaultKind::Split(vec![node(random)]),
-                3 => FaultKind::Mute(some(random, nodes, u64::from(nodes / 2).max(1))),
-                4 => FaultKind::Bridge(node(random)),
+                // Fewer than a third: what even Byzantine protocols survive.
+                3 => FaultKind::Split(some(random, nodes, u64::from(nodes.saturating_sub(1) / 3).max(1))),
+                4 => FaultKind::Flap(some(random, nodes, half), 10 + random.below(90) as u16),
+                5 => FaultKind::Mute(some(random, nodes, half)),
+                6 => FaultKind::Bridge(node(random)),
                 _ => FaultKind::Ring,
             },
-            Nemesis::Network => match random.below(3) {
+            Nemesis::Network => match random.below(4) {
                 0 => FaultKind::Loss(10 + random.below(300) as u16),
                 1 => FaultKind::Duplication(10 + random.below(500) as u16),
-                _ => FaultKind::Delay(20 + random.below(400) as u16),
+                2 => FaultKind::Delay(20 + random.below(400) as u16),
+                _ => FaultKind::Corruption(10 + random.below(300) as u16),
             },
             Nemesis::Crash => FaultKind::Crash(node(random)),
             Nemesis::Power => {
@@ -105,7 +155,15 @@ impl Nemesis {
                 FaultKind::PowerLoss(some(random, nodes, count))
             }
             Nemesis::Pause => FaultKind::Pause(node(random)),
-            Nemesis::Disk => FaultKind::SlowDisk(node(random), 5 + random.below(100) as u16),
+            Nemesis::Disk => match random.below(3) {
+                0 => FaultKind::SlowDisk(node(random), 5 + random.below(100) as u16),
+                1 => FaultKind::FailingDisk(node(random)),
+                _ => FaultKind::BitRot(node(random)),
+            },
+            Nemesis::Clock => match random.below(2) {
+                0 => FaultKind::ClockJump(node(random), random.below(20_001) as i32 - 10_000),
+                _ => FaultKind::ClockDrift(node(random), random.below(601) as i16 - 300),
+            },
         }
     }
 }
@@ -139,29 +197,71 @@ impl Plan {
 }
 
 impl FaultKind {
+    /// What it is called in a history: `split`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultKind::Split(_) => "split",
+            FaultKind::Flap(..) => "flap",
+            FaultKind::Mute(_) => "mute",
+            FaultKind::Bridge(_) => "bridge",
+            FaultKind::Ring => "ring",
+            FaultKind::Loss(_) => "loss",
+            FaultKind::Duplication(_) => "duplication",
+            FaultKind::Delay(_) => "delay",
+            FaultKind::Corruption(_) => "corruption",
+            FaultKind::Crash(_) => "crash",
+            FaultKind::PowerLoss(_) => "power-loss",
+            FaultKind::Pause(_) => "pause",
+            FaultKind::SlowDisk(..) => "slow-disk",
+            FaultKind::FailingDisk(_) => "failing-disk",
+            FaultKind::BitRot(_) => "bit-rot",
+            FaultKind::ClockJump(..) => "clock-jump",
+            FaultKind::ClockDrift(..) => "clock-drift",
+        }
+    }
+
     /// The nodes that the fault is about in particular.
     pub(crate) fn nodes(&self) -> &[NodeId] {
         match self {
-            FaultKind::Split(nodes) | FaultKind::Mute(nodes) | FaultKind::PowerLoss(nodes) => nodes,
+            FaultKind::Split(nodes)
+            | FaultKind::Flap(nodes, _)
+            | FaultKind::Mute(nodes)
+            | FaultKind::PowerLoss(nodes) => nodes,
             FaultKind::Bridge(node)
             | FaultKind::Crash(node)
             | FaultKind::Pause(node)
-            | FaultKind::SlowDisk(node, _) => std::slice::from_ref(node),
-            FaultKind::Ring | FaultKind::Loss(_) | FaultKind::Duplication(_) | FaultKind::Delay(_) => &[],
+            | FaultKind::SlowDisk(node, _)
+            | FaultKind::FailingDisk(node)
+            | FaultKind::BitRot(node)
+            | FaultKind::ClockJump(node, _)
+            | FaultKind::ClockDrift(node, _) => std::slice::from_ref(node),
+            FaultKind::Ring
+            | FaultKind::Loss(_)
+            | FaultKind::Duplication(_)
+            | FaultKind::Delay(_)
+            | FaultKind::Corruption(_) => &[],
         }
     }
 
     /// Spares one of the nodes, by its place among [`FaultKind::nodes`], of several.
     pub(crate) fn leave_out(&mut self, place: usize) {
-        if let FaultKind::Split(nodes) | FaultKind::Mute(nodes) | FaultKind::PowerLoss(nodes) = self {
+        if let FaultKind::Split(nodes)
+        | FaultKind::Flap(nodes, _)
+        | FaultKind::Mute(nodes)
+        | FaultKind::PowerLoss(nodes) = self
+        {
             nodes.remove(place);
         }
     }
 
-    /// Whether what `from` sends does not reach `to` while the fault lasts.
-    pub(crate) fn cuts(&self, nodes: u16, from: NodeId, to: NodeId) -> bool {
+    /// Whether what `from` sends does not reach `to`, the fault having lasted for `since_ms`.
+    pub(crate) fn cuts(&self, nodes: u16, since_ms: u64, from: NodeId, to: NodeId) -> bool {
         match self {
             FaultKind::Split(side) => side.contains(&from) != side.contains(&to),
+            FaultKind::Flap(side, period_ms) => {
+                let is_on = (since_ms / u64::from(*period_ms).max(1)).is_multiple_of(2);
+                is_on && side.contains(&from) != side.contains(&to)
+            }
             FaultKind::Mute(side) => side.contains(&from) && !side.contains(&to),
             FaultKind::Bridge(bridge) => {
                 let half = |node: NodeId| (node.0 + nodes - bridge.0) % nodes <= nodes / 2;
@@ -183,16 +283,26 @@ impl Display for FaultKind {
             |nodes: &[NodeId]| nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>().join(", ");
         match self {
             FaultKind::Split(side) => write!(f, "{} cut off from the others", list(side)),
+            FaultKind::Flap(side, ms) => {
+                write!(f, "{} cut off from the others for {ms} ms, joined for {ms} ms, in turn", list(side))
+            }
             FaultKind::Mute(side) => write!(f, "nobody else hears {}", list(side)),
             FaultKind::Bridge(node) => write!(f, "two halves joined by {node} only"),
             FaultKind::Ring => f.write_str("each node hears only its neighbours"),
             FaultKind::Loss(permille) => write!(f, "{permille} of 1000 messages lost"),
             FaultKind::Duplication(permille) => write!(f, "{permille} of 1000 messages doubled"),
             FaultKind::Delay(ms) => write!(f, "messages late by up to {ms} ms"),
+            FaultKind::Corruption(permille) => write!(f, "{permille} of 1000 messages corrupted"),
             FaultKind::Crash(node) => write!(f, "{node} killed"),
             FaultKind::PowerLoss(nodes) => write!(f, "{} without power", list(nodes)),
             FaultKind::Pause(node) => write!(f, "{node} paused"),
-            FaultKind::SlowDisk(node, ms) => write!(f, "disk of {node} takes {ms} ms"),
+            FaultKind::SlowDisk(node, ms) => write!(f, "disk of {node} up to {ms} ms slower"),
+            FaultKind::FailingDisk(node) => write!(f, "disk of {node} refuses to write"),
+            FaultKind::BitRot(node) => write!(f, "{node} killed, and a bit of its disk flipped"),
+            FaultKind::ClockJump(node, ms) => write!(f, "clock of {node} jumps by {ms:+} ms"),
+            FaultKind::ClockDrift(node, permille) => {
+                write!(f, "clock of {node} off by {permille:+} thousandths")
+            }
         }
     }
 }
@@ -215,7 +325,7 @@ mod tests {
     use super::*;
 
     fn hears(kind: &FaultKind, nodes: u16, to: u16) -> Vec<u16> {
-        (0..nodes).filter(|&from| !kind.cuts(nodes, NodeId(from), NodeId(to))).collect()
+        (0..nodes).filter(|&from| !kind.cuts(nodes, 0, NodeId(from), NodeId(to))).collect()
     }
 
     #[test]
@@ -227,6 +337,9 @@ mod tests {
         let bridge = FaultKind::Bridge(NodeId(1));
         assert_eq!(hears(&bridge, 5, 1), [0, 1, 2, 3, 4]);
         assert_eq!((hears(&bridge, 5, 2), hears(&bridge, 5, 0)), (vec![1, 2, 3], vec![0, 1, 4]));
+        let flap = FaultKind::Flap(vec![NodeId(0)], 20);
+        let is_cut = |since_ms| flap.cuts(3, since_ms, NodeId(0), NodeId(1));
+        assert_eq!([0, 19, 20, 39, 40].map(is_cut), [true, true, false, false, true]);
         let heard: Vec<Vec<u16>> = (0..5).map(|to| hears(&FaultKind::Ring, 5, to)).collect();
         assert_eq!(heard, [[0, 1, 4], [0, 1, 2], [1, 2, 3], [2, 3, 4], [0, 3, 4]]);
     }

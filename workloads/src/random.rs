@@ -4,12 +4,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// A seeded source of draws.
+#[derive(Clone)]
 pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Random {
+        Random::stream(seed, "", 0)
+    }
+
+    /// One of many streams that a seed has, independent of each other: so that less being drawn from one
+    /// leaves the others as they were.
+    ///
+    /// # Panics
+    /// If `name` is longer than 16 bytes.
+    pub(crate) fn stream(seed: u64, name: &str, number: u64) -> Random {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        bytes[8..16].copy_from_slice(&number.to_le_bytes());
+        bytes[16..16 + name.len()].copy_from_slice(name.as_bytes());
         Random(ChaCha8Rng::from_seed(bytes))
     }
 
@@ -67,6 +79,31 @@ impl Random {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u64 + 1) as usize);
         }
+    }
+}
+
+/// Chance, for an operation of some kind.
+pub struct Draws<'r> {
+    pub(crate) random: &'r mut Random,
+    pub(crate) keys: u32,
+    pub(crate) fresh: &'r mut u64,
+}
+
+impl Draws<'_> {
+    /// An integer in `0..limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.random.below(limit)
+    }
+
+    /// Any of the keys.
+    pub fn key(&mut self) -> u32 {
+        self.random.below(u64::from(self.keys)) as u32
+    }
+
+    /// A number that the run has not seen, from 1.
+    pub fn fresh(&mut self) -> u64 {
+        *self.fresh += 1;
+        *self.fresh
     }
 }
 

@@ -46,7 +46,7 @@ pub use search::{Limits, Order, World, explore};
 pub use state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
 pub use walk::{Walks, walk};
 
-use crate::recorded::Recorded;
+use crate::operation::{Operation, Subject};
 use judge::{record, verdict_of};
 use shakedown_checkers::history::History;
 use shakedown_checkers::verdict::Verdict;
@@ -220,7 +220,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn new<P: Recorded>(world: &World<P>, path: Vec<Action<P>>) -> Violation {
+    fn new<P: Subject>(world: &World<P>, path: Vec<Action<P>>) -> Violation {
         let (steps, end) = shorten(world, path);
         let finding = end.finding.expect("a violation ends in a state with a finding");
         let mut history = record(&world.case, &end.history);
@@ -255,7 +255,7 @@ impl Display for Violation {
 /// What should happen in some state, or the exploration says little: its name, and whether it does.
 type Sometimes<P> = (&'static str, fn(&World<P>, &State<P>) -> bool);
 
-impl<P: Recorded> Case<P> {
+impl<P: Subject> Case<P> {
     fn sometimes(&self) -> Vec<Sometimes<P>> {
         let mut all: Vec<Sometimes<P>> = vec![
             ("every client is answered everything", |world, state| {
@@ -265,7 +265,7 @@ impl<P: Recorded> Case<P> {
             ("an answer shows what another operation did", |world, state| {
                 state.history.iter().any(|event| match event {
                     ClientEvent::Answered { client, op, ret } => {
-                        P::shows_effect(&world.case.scripts[*client][*op].1, ret)
+                        world.case.scripts[*client][*op].1.shows_effect(ret)
                     }
                     ClientEvent::Invoked { .. } => false,
                 })

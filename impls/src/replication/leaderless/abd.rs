@@ -35,17 +35,13 @@
 //! and restarts, which the papers do not have.
 
 use crate::mutants::Mutants;
+pub use crate::object::register::{Key, Op, Ret, Value};
 use crate::protocol::{ClientId, Durable, Effect, Input, NodeId, Protocol, RequestId, Time};
 use crate::replication::quorum::majority;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
-
-/// What a register holds. Keys and values are numbers: what they stand for is the client's business.
-pub type Value = u64;
-/// The name of a register.
-pub type Key = u32;
 
 /// What all nodes of a cluster know.
 #[derive(Clone, Debug)]
@@ -91,40 +87,6 @@ crate::mutants! {
         /// Half of the nodes count as a quorum: in a cluster of even size two quorums need not meet.
         QuorumOfHalf = "quorum-of-half",
     }
-}
-
-/// What clients ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Op {
-    /// What does the register hold?
-    Read {
-        /// Which one.
-        key: Key,
-    },
-    /// Let it hold this.
-    Write {
-        /// Which one.
-        key: Key,
-        /// What.
-        value: Value,
-    },
-}
-
-impl Op {
-    fn key(self) -> Key {
-        match self {
-            Op::Read { key } | Op::Write { key, .. } => key,
-        }
-    }
-}
-
-/// What clients are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Ret {
-    /// The register held this; `None` if nobody has written it yet.
-    Value(Option<Value>),
-    /// It was written.
-    Written,
 }
 
 /// The age of a value: larger is newer. Unique for each write, across restarts too, or two nodes

@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::state::{ClientEvent, Events, Finding};
-use crate::recorded::Recorded;
+use crate::operation::{Operation, Subject};
 use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Process};
 use shakedown_checkers::model::prepare;
 use shakedown_checkers::options::Options;
@@ -20,7 +20,7 @@ pub(super) struct Judge<P: Protocol> {
 /// What is wrong with each history judged so far, if anything.
 type Known<R> = BTreeMap<Arc<Events<R>>, Option<Finding>>;
 
-impl<P: Recorded> Judge<P> {
+impl<P: Subject> Judge<P> {
     pub(super) fn new() -> Judge<P> {
         Judge { known: Mutex::new(BTreeMap::new()) }
     }
@@ -42,15 +42,15 @@ impl<P: Recorded> Judge<P> {
 }
 
 /// What the checker says of a history. `Err`: why there is nothing it could say.
-pub(super) fn verdict_of<P: Recorded>(history: &mut History) -> Result<Verdict, String> {
-    let model = prepare(P::MODEL, None, history).map_err(|error| error.to_string())?;
+pub(super) fn verdict_of<P: Subject>(history: &mut History) -> Result<Verdict, String> {
+    let model = prepare(P::Op::MODEL, None, history).map_err(|error| error.to_string())?;
     // No time limit: the verdict must not depend on how fast the machine is.
     let options = Options { threads: 1, ..Options::default() };
     model.check(history, &options).map_err(|error| error.to_string())
 }
 
 /// The events as a history. A client that gave up goes on as another process, as everywhere.
-pub(super) fn record<P: Recorded>(case: &Case<P>, events: &Events<P::Ret>) -> History {
+pub(super) fn record<P: Subject>(case: &Case<P>, events: &Events<P::Ret>) -> History {
     let mut builder = HistoryBuilder::new();
     let clients = case.scripts.len();
     let mut processes: Vec<usize> = (0..clients).collect();
@@ -61,14 +61,14 @@ pub(super) fn record<P: Recorded>(case: &Case<P>, events: &Events<P::Ret>) -> Hi
                 if std::mem::replace(&mut waits[*client], true) {
                     processes[*client] += clients;
                 }
-                let invocation = P::invoked(&case.scripts[*client][*op].1, builder.values());
+                let invocation = case.scripts[*client][*op].1.invoked(builder.values());
                 (*client, EventKind::Invoke, invocation.f, invocation.key, invocation.value)
             }
             ClientEvent::Answered { client, op, ret } => {
                 waits[*client] = false;
                 let op = &case.scripts[*client][*op].1;
-                let invocation = P::invoked(op, builder.values());
-                let value = P::completed(op, ret, builder.values());
+                let invocation = op.invoked(builder.values());
+                let value = op.completed(ret, builder.values());
                 (*client, EventKind::Ok, invocation.f, invocation.key, value)
             }
         };

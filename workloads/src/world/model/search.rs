@@ -7,7 +7,7 @@
 use super::judge::Judge;
 use super::state::{Action, State};
 use super::{Case, Exploration, Extent, Stop, Violation};
-use crate::recorded::Recorded;
+use crate::operation::Subject;
 use shakedown_impls::protocol::Protocol;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,7 +46,7 @@ pub enum Order {
 
 /// Looks at everything that can happen in `case`, within `limits`. The same case and limits have the
 /// same outcome, unless the limit of time is reached.
-pub fn explore<P: Recorded>(case: &Case<P>, limits: &Limits) -> Exploration {
+pub fn explore<P: Subject>(case: &Case<P>, limits: &Limits) -> Exploration {
     let start = now();
     let world = World {
         case: case.clone(),
@@ -69,7 +69,7 @@ pub fn explore<P: Recorded>(case: &Case<P>, limits: &Limits) -> Exploration {
     }
 }
 
-fn conclude<P: Recorded>(
+fn conclude<P: Subject>(
     checker: impl Checker<World<P>>,
     case: &Case<P>,
     limits: &Limits,
@@ -145,7 +145,7 @@ impl Search {
     }
 }
 
-impl<P: Recorded> World<P> {
+impl<P: Subject> World<P> {
     /// Without limits.
     pub fn new(case: Case<P>) -> World<P> {
         World { case, judge: Judge::new(), search: None }
@@ -154,7 +154,7 @@ impl<P: Recorded> World<P> {
 
 const CORRECT: &str = "clients see what the model allows, and nodes keep to the boundary";
 
-impl<P: Recorded> Model for World<P> {
+impl<P: Subject> Model for World<P> {
     type State = State<P>;
     type Action = Action<P>;
 

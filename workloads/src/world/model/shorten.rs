@@ -2,11 +2,11 @@
 
 use super::World;
 use super::state::{Action, State};
-use crate::recorded::Recorded;
+use crate::operation::Subject;
 
 /// A path to a violation of the same kind from which no action can be left out, and its end. What is
 /// no longer possible without an action is left out with it.
-pub(super) fn shorten<P: Recorded>(world: &World<P>, path: Vec<Action<P>>) -> (Vec<Action<P>>, State<P>) {
+pub(super) fn shorten<P: Subject>(world: &World<P>, path: Vec<Action<P>>) -> (Vec<Action<P>>, State<P>) {
     let (mut path, mut end) = replay(world, &path, None);
     let kind = |state: &State<P>| state.finding.as_ref().map(std::mem::discriminant);
     assert!(end.finding.is_some(), "the path leads to a violation");
@@ -29,7 +29,7 @@ pub(super) fn shorten<P: Recorded>(world: &World<P>, path: Vec<Action<P>>) -> (V
 }
 
 /// Takes the actions of `path` that are possible, but for the one at `without`, up to a violation.
-fn replay<P: Recorded>(
+fn replay<P: Subject>(
     world: &World<P>,
     path: &[Action<P>],
     without: Option<usize>,

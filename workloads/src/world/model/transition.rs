@@ -13,13 +13,13 @@
 use super::Case;
 use super::judge::Judge;
 use super::state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
-use crate::recorded::Recorded;
+use crate::operation::Subject;
+use crate::world::caught;
 use shakedown_impls::protocol::{ClientId, Durable, Effect, Input, NodeId, RequestId, Time};
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-impl<P: Recorded> Case<P> {
+impl<P: Subject> Case<P> {
     /// All nodes have started, no client has asked for anything.
     pub(super) fn start(&self) -> State<P> {
         let disk = P::Durable::default();
@@ -282,20 +282,20 @@ impl<P: Recorded> Case<P> {
 }
 
 /// After how many of a step's effects a crash makes a difference; see the module's text.
-fn cuts<P: Recorded>(effects: &[Effect<P>]) -> impl Iterator<Item = usize> {
+fn cuts<P: Subject>(effects: &[Effect<P>]) -> impl Iterator<Item = usize> {
     let lasts = |effect: &Effect<P>| matches!(effect, Effect::Persist(_) | Effect::Reply { .. });
     let leaves = |effect: &Effect<P>| lasts(effect) || matches!(effect, Effect::Send { .. });
     let first = effects.iter().position(leaves).unwrap_or(effects.len());
     (first + 1..effects.len()).filter(move |&at| lasts(&effects[at]))
 }
 
-fn invoke<P: Recorded>(state: &mut State<P>, client: ClientId, id: RequestId) {
+fn invoke<P: Subject>(state: &mut State<P>, client: ClientId, id: RequestId) {
     let (client, op) = (client.0 as usize, id.0 as usize);
     state.clients[client] = Client { begun: op + 1, waits: true };
     Arc::make_mut(&mut state.history).push(ClientEvent::Invoked { client, op });
 }
 
-fn crash<P: Recorded>(state: &mut State<P>, node: NodeId) {
+fn crash<P: Subject>(state: &mut State<P>, node: NodeId) {
     state.left.crashes -= 1;
     let node = state.node_mut(node);
     node.up = None;
@@ -304,7 +304,7 @@ fn crash<P: Recorded>(state: &mut State<P>, node: NodeId) {
 }
 
 /// The first answer to what a client waits for counts; others come too late.
-fn answer<P: Recorded>(
+fn answer<P: Subject>(
     state: &mut State<P>,
     client: ClientId,
     id: RequestId,
@@ -321,19 +321,10 @@ fn answer<P: Recorded>(
     Ok(())
 }
 
-/// A panic of the protocol is a finding about the protocol. What it had half changed is dropped.
-fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("it panicked: {}", text.unwrap_or("without a message"))
-    })
-}
-
 /// Every state that there is, found without fingerprints: small cases only. `more` adds actions to
 /// one that is possible.
 #[cfg(test)]
-pub(super) fn everything_reachable<P: Recorded>(
+pub(super) fn everything_reachable<P: Subject>(
     case: &Case<P>,
     more: impl Fn(&State<P>, &Action<P>) -> Vec<Action<P>>,
 ) -> Vec<State<P>> {

@@ -4,8 +4,8 @@
 
 use super::state::{Action, State};
 use super::{Case, Exploration, Extent, Violation, World};
+use crate::operation::Subject;
 use crate::random::Random;
-use crate::recorded::Recorded;
 
 /// Which paths to take.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct Walks {
 
 /// Takes random paths, up to the first violation. Each step is any of those possible, with equal
 /// probability.
-pub fn walk<P: Recorded>(case: &Case<P>, walks: &Walks) -> Exploration {
+pub fn walk<P: Subject>(case: &Case<P>, walks: &Walks) -> Exploration {
     let world = World::new(case.clone());
     let mut seeds = Random::new(walks.seed);
     let properties = case.sometimes();
@@ -40,7 +40,7 @@ pub fn walk<P: Recorded>(case: &Case<P>, walks: &Walks) -> Exploration {
     exploration(case, walks, None, seen)
 }
 
-fn exploration<P: Recorded>(
+fn exploration<P: Subject>(
     case: &Case<P>,
     walks: &Walks,
     violation: Option<Violation>,
@@ -53,7 +53,7 @@ fn exploration<P: Recorded>(
 }
 
 /// One path and the state at its end; `visit` sees each state on the way.
-pub(super) fn walk_once<P: Recorded>(
+pub(super) fn walk_once<P: Subject>(
     world: &World<P>,
     seed: u64,
     steps_max: usize,

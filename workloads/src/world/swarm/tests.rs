@@ -1,69 +1,63 @@
 //! The ABD register in the swarm: clean seeds, caught mutants, the same again, faults that take effect.
 
 use super::*;
-use crate::nemesis::Fault;
-use crate::replication::leaderless::abd::ReadsAndWrites;
-use shakedown_checkers::linearizability::check;
-use shakedown_checkers::model::register::Register;
-use shakedown_checkers::options::Options;
-use shakedown_checkers::validate::validate;
-use shakedown_checkers::verdict::Verdict;
+use crate::generator::Generator;
+use crate::judge::{Finding, judge};
+use crate::nemesis::{Fault, FaultKind, Plan};
+use crate::object::register;
+use crate::scenario::Settings;
+use crate::trace::Line;
+use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::mutants::{Mutant as _, Mutants};
+use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
 
-fn abd(scenario: &Scenario, mutants: Mutants<Mutant>) -> Outcome {
+fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
     let config = Config { mutants, ..Config::new(scenario.nodes) };
-    run::<Abd>(&config, scenario, &mut ReadsAndWrites::of(2))
+    let mut outcome = run::<Abd>(&config, scenario);
+    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
+    (outcome, finding)
 }
 
-fn judge(history: &History) -> Verdict {
-    let model = Register::for_history(Value::NIL, history);
-    let options = Options { threads: 1, ..Options::default() };
-    let verdict = check(history, &model, &options).expect("the load fits the model");
-    validate(history, &model, options.consistency, &verdict).expect("the proof holds");
-    verdict
-}
-
-/// Sizes in turn, even ones too: that is where halves are no majority.
-fn scenario(seed: u64) -> Scenario {
-    Scenario::draw(seed, [3, 4, 5][seed as usize % 3], &Nemesis::ALL)
-}
-
-fn events(history: &History) -> String {
-    let rows = history.operations().map(|op| format!("{op:?}\n"));
-    rows.collect()
+fn scenario(seed: u64) -> Scenario<Op> {
+    Scenario::draw(seed, &Settings::usual::<Op>())
 }
 
 // A thousand scenarios: no violation, no stall; and what the scenarios are meant to do happened.
 #[test]
 fn a_clean_register_is_linearizable_and_recovers() {
-    let (mut total, mut seen, mut operations, mut vacuous, mut faults) = (Counts::default(), 0, 0, 0, 0);
+    let (mut total, mut operations, mut vacuous, mut faults) = (Counts::default(), 0, 0, 0);
     for seed in 0..1_000 {
         let scenario = scenario(seed);
-        let outcome = abd(&scenario, Mutants::default());
-        let verdict = judge(&outcome.history);
-        assert_eq!(verdict.word(), "true", "seed {seed}, {}\n{verdict:#?}", scenario.plan);
-        assert_eq!(outcome.unanswered, 0, "seed {seed} stalls, {}", scenario.plan);
+        let (outcome, finding) = abd(&scenario, Mutants::default());
+        assert_eq!(finding, None, "seed {seed}, {}", scenario.plan);
+        total.events += outcome.counts.events;
         total.restarts += outcome.counts.restarts;
         total.lost += outcome.counts.lost;
+        total.delivered += outcome.counts.delivered;
+        total.seen += outcome.counts.seen;
         total.records_lost += outcome.counts.records_lost;
+        total.records_repaired += outcome.counts.records_repaired;
+        total.disks_refused += outcome.counts.disks_refused;
         operations += outcome.history.len();
-        seen += outcome.history.operations().filter(|op| op.f == "read" && !op.output.is_nil()).count();
         faults += outcome.effects.len();
         vacuous += outcome.effects.iter().filter(|&&effects| effects == 0).count();
     }
-    assert!(total.restarts > 500 && total.lost > 10_000 && total.records_lost > 20, "{total:?}");
-    assert!(operations > 20_000 && seen > 5_000, "{operations} operations, {seen} reads of a value");
+    println!("{total:?}, {operations} operations, {vacuous} of {faults} faults vacuous");
+    assert!(total.restarts > 500 && total.lost > 10_000, "{total:?}");
+    assert!(total.records_lost > 20 && total.records_repaired > 20 && total.disks_refused == 0, "{total:?}");
+    assert!(operations > 20_000 && total.seen > 5_000, "{operations} operations, {total:?}");
     assert!(vacuous * 3 < faults, "{vacuous} of {faults} faults changed nothing");
 }
 
 #[test]
 fn every_mutant_is_caught() {
     for &mutant in Mutant::ALL {
-        let caught = (0..2_000).find(|&seed| {
-            let outcome = abd(&scenario(seed), Mutants::only(mutant));
-            judge(&outcome.history).word() == "false"
-        });
+        let refuted = |seed| {
+            let (_, finding) = abd(&scenario(seed), Mutants::only(mutant));
+            matches!(finding, Some(Finding::Refuted { .. }))
+        };
+        let caught = (0..2_000).find(|&seed| refuted(seed));
         println!("{}: seed {caught:?}", mutant.name());
         assert!(caught.is_some(), "{} survives", mutant.name());
     }
@@ -71,69 +65,133 @@ fn every_mutant_is_caught() {
 
 // The second time after other work in the same process, on another thread.
 #[test]
-fn a_seed_gives_the_same_history_again() {
-    let first: Vec<String> =
-        (0..20).map(|seed| events(&abd(&scenario(seed), Mutants::default()).history)).collect();
-    let again = std::thread::spawn(|| {
-        abd(&scenario(999), Mutants::default());
-        (0..20).map(|seed| events(&abd(&scenario(seed), Mutants::default()).history)).collect::<Vec<_>>()
+fn a_seed_gives_the_same_history_and_trace_again() {
+    let told = |seed| {
+        let scenario = scenario(seed);
+        let outcome = run_traced::<Abd>(&Config::new(scenario.nodes), &scenario);
+        let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
+        let others = format!("{:?}", outcome.history.others());
+        rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
+    };
+    let first: Vec<String> = (0..20).map(told).collect();
+    let again = std::thread::spawn(move || {
+        told(999);
+        (0..20).map(told).collect::<Vec<_>>()
     });
-    assert_eq!(first, again.join().expect("nothing panics"));
+    assert!(first == again.join().expect("nothing panics"), "a seed gave another run");
     assert_ne!(first[0], first[3], "seeds differ");
 }
 
-fn with_fault(kind: FaultKind, from_ms: u64, until_ms: u64) -> Outcome {
+fn with_fault(kind: FaultKind, from_ms: u64, until_ms: u64) -> (Scenario<Op>, Outcome) {
     let plan = Plan { faults: vec![Fault { from_ms, until_ms, kind }] };
-    let scenario = Scenario { plan, length_ms: 1_000, ..Scenario::draw(1, 3, &[]) };
-    let outcome = abd(&scenario, Mutants::default());
-    assert_eq!(judge(&outcome.history).word(), "true");
-    assert_eq!(outcome.unanswered, 0);
-    outcome
+    let settings =
+        Settings { nodes: Some(3), length_ms: Some(1_000), nemeses: vec![], ..Settings::usual::<Op>() };
+    let scenario = Scenario { plan, ..Scenario::draw(1, &settings) };
+    let (outcome, finding) = abd(&scenario, Mutants::default());
+    assert_eq!(finding, None);
+    (scenario, outcome)
 }
 
-// The twin of every claim about faults: each of them does something when it should.
+// The twin of every claim about faults: each of them does something when it should, and the history has
+// its beginning and its end.
 #[test]
-fn each_fault_takes_effect() {
-    let node = NodeId(0);
+fn each_fault_takes_effect_and_is_recorded() {
+    let (node, other) = (NodeId(0), NodeId(1));
     for kind in [
         FaultKind::Split(vec![node]),
+        FaultKind::Flap(vec![node], 30),
         FaultKind::Mute(vec![node]),
         FaultKind::Loss(200),
         FaultKind::Duplication(200),
         FaultKind::Delay(100),
+        FaultKind::Corruption(200),
         FaultKind::Crash(node),
-        FaultKind::PowerLoss(vec![node, NodeId(1), NodeId(2)]),
+        FaultKind::PowerLoss(vec![node, other, NodeId(2)]),
         FaultKind::Pause(node),
         FaultKind::SlowDisk(node, 50),
+        FaultKind::FailingDisk(node),
+        FaultKind::BitRot(node),
+        FaultKind::ClockJump(node, -5_000),
+        FaultKind::ClockDrift(node, 200),
     ] {
-        let outcome = with_fault(kind.clone(), 100, 900);
+        let (_, outcome) = with_fault(kind.clone(), 100, 900);
         assert!(outcome.effects[0] > 0, "{kind} changed nothing");
+        let history = &outcome.history;
+        let told: Vec<_> = history.others().iter().map(|event| history.function(event.f)).collect();
+        assert_eq!(told, [format!("start-{}", kind.name()), format!("stop-{}", kind.name())]);
+    }
+    for kind in [FaultKind::Bridge(node), FaultKind::Ring] {
+        let plan = Plan { faults: vec![Fault { from_ms: 100, until_ms: 900, kind: kind.clone() }] };
+        let settings = Settings { nodes: Some(5), nemeses: vec![], ..Settings::usual::<Op>() };
+        let scenario = Scenario { plan, length_ms: 1_000, ..Scenario::draw(1, &settings) };
+        let (outcome, finding) = abd(&scenario, Mutants::default());
+        assert!(outcome.effects[0] > 0 && finding.is_none(), "{kind}: {finding:?}");
     }
 }
 
 #[test]
+fn a_rotten_bit_is_repaired_and_a_failing_disk_kills() {
+    let (_, outcome) = with_fault(FaultKind::BitRot(NodeId(0)), 500, 600);
+    assert_eq!((outcome.counts.restarts, outcome.counts.disks_refused), (1, 0));
+    let (_, outcome) = with_fault(FaultKind::FailingDisk(NodeId(0)), 500, 600);
+    assert_eq!((outcome.effects[0], outcome.counts.restarts), (1, 1));
+}
+
+#[test]
 fn nobody_is_answered_while_all_are_down() {
-    let outcome = with_fault(FaultKind::PowerLoss(vec![NodeId(0), NodeId(1), NodeId(2)]), 100, 900);
+    let (_, outcome) = with_fault(FaultKind::PowerLoss(vec![NodeId(0), NodeId(1), NodeId(2)]), 100, 900);
     let inside = |time: i64| (150 * MS as i64..900 * MS as i64).contains(&time);
-    let answered = outcome
-        .history
-        .operations()
-        .filter(|op| op.outcome == shakedown_checkers::history::Outcome::Ok && inside(op.complete_time_ns));
+    let answered =
+        outcome.history.operations().filter(|op| op.outcome == Ended::Ok && inside(op.complete_time_ns));
     assert_eq!(answered.count(), 0);
     assert_eq!(outcome.counts.restarts, 3);
 }
 
-// Every mutant's first failure, made small: it still fails, and nothing more can be removed.
+// Without nemesis nothing of the plan happens, and nobody has to give up.
+#[test]
+fn without_faults_everything_is_answered() {
+    for seed in 0..50 {
+        let settings = Settings { nemeses: vec![], ..Settings::usual::<Op>() };
+        let scenario = Scenario { disk_us: 50, ..Scenario::draw(seed, &settings) };
+        let (outcome, finding) = abd(&scenario, Mutants::default());
+        assert_eq!((finding, outcome.counts.lost, outcome.counts.restarts), (None, 0, 0));
+        assert!(outcome.history.operations().all(|op| op.outcome == Ended::Ok), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_may_be_repeated_is_asked_elsewhere() {
+    let load = Generator::Always(register::Kind::Read).every_us(4_000);
+    let settings = Settings { nodes: Some(3), nemeses: vec![], load, ..Settings::usual::<Op>() };
+    let mut scenario = Scenario::draw(1, &settings);
+    let kind = FaultKind::Crash(NodeId(0));
+    scenario.plan = Plan { faults: vec![Fault { from_ms: 10, until_ms: scenario.length_ms, kind }] };
+    let given_up = |retry_ms| {
+        let scenario = Scenario { retry_ms, ..scenario.clone() };
+        let outcome = run_traced::<Abd>(&Config::new(scenario.nodes), &scenario);
+        let lines = outcome.trace.expect("a trace was asked for").lines;
+        let count = |kind| lines.iter().filter(|line: &&Line| line.kind == kind).count();
+        (count(Kind::Retries), count(Kind::GivesUp))
+    };
+    let (without, with) = (given_up(None), given_up(Some(20)));
+    assert!(without.0 == 0 && with.0 > 0 && with.1 < without.1, "{without:?}, {with:?}");
+}
+
+// A failure of each mutant, made small: it still fails, nothing more can be removed, and it replays from
+// its text.
 #[test]
 fn failures_shrink_until_nothing_can_be_removed() {
-    for (mutant, faults_most) in [(Mutant::TagPerNode, 0), (Mutant::QuorumOfHalf, 1)] {
-        let mut fails =
-            |scenario: &Scenario| judge(&abd(scenario, Mutants::only(mutant)).history).word() == "false";
+    for (mutant, operations_most) in [(Mutant::TagPerNode, 6), (Mutant::QuorumOfHalf, 6)] {
+        let mut fails = |scenario: &Scenario<Op>| {
+            matches!(abd(scenario, Mutants::only(mutant)).1, Some(Finding::Refuted { .. }))
+        };
         let first = (0..2_000).map(scenario).find(|scenario| fails(scenario)).expect("it is caught");
-        let shrunk = shrink::shrink(&first, 20_000, &mut fails);
-        println!("{}: {:?} in {} runs", mutant.name(), shrunk.scenario, shrunk.runs);
+        let shrunk = shrink::shrink(&first, 100_000, &mut fails);
+        let text = serde_json::to_string(&shrunk.scenario).expect("scenarios are plain data");
+        println!("{}: {text} in {} runs", mutant.name(), shrunk.runs);
         assert!(shrunk.complete && fails(&shrunk.scenario));
-        assert!(shrunk.scenario.plan.faults.len() <= faults_most, "{}", shrunk.scenario.plan);
-        assert!(shrunk.scenario.length_ms < first.length_ms, "{shrunk:?}");
+        assert!(shrunk.scenario.plan.faults.len() <= 1, "{}", shrunk.scenario.plan);
+        assert!(shrunk.scenario.operations() <= operations_most, "{}", shrunk.scenario.operations());
+        assert!(fails(&serde_json::from_str(&text).expect("what is written can be read")));
     }
 }

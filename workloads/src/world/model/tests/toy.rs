@@ -3,7 +3,8 @@
 use super::super::transition::everything_reachable;
 use super::super::*;
 use super::{NONE, ONE_CRASH};
-use crate::recorded::Call;
+use crate::generator::Generator;
+use crate::operation::{Call, Draws, Operation};
 use serde::{Deserialize, Serialize};
 use shakedown_checkers::model::ModelName;
 use shakedown_checkers::value::{Value, Values};
@@ -75,19 +76,34 @@ impl Protocol for Toy {
 }
 
 /// All operations are reads of nothing: none contradicts another.
-impl Recorded for Toy {
+impl Operation for Op {
+    type Ret = u32;
+    type Kind = ();
+
     const MODEL: ModelName = ModelName::Register;
 
-    fn invoked(_: &Op, _: &mut Values) -> Call {
+    fn invoked(&self, _: &mut Values) -> Call {
         Call { f: "read", key: None, value: Value::NIL }
     }
 
-    fn completed(_: &Op, _: &u32, _: &mut Values) -> Value {
+    fn completed(&self, _: &u32, _: &mut Values) -> Value {
         Value::NIL
     }
 
-    fn shows_effect(_: &Op, _: &u32) -> bool {
+    fn shows_effect(&self, _: &u32) -> bool {
         true
+    }
+
+    fn of_kind((): &(), _: &mut Draws<'_>) -> Op {
+        Op::Roll
+    }
+
+    fn usual() -> Generator<()> {
+        Generator::Always(())
+    }
+
+    fn last(_: u32) -> Vec<Op> {
+        vec![]
     }
 }
 

@@ -1,0 +1,4 @@
+//! What clients may ask of common objects. Patterns that offer the same object share its vocabulary, so
+//! that they are asked, compared and judged alike, whoever wrote them.
+
+pub mod register;

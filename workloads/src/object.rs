@@ -1,0 +1,4 @@
+//! What to ask of common objects, and how to record it: one file for each vocabulary of
+//! [`shakedown_impls::object`].
+
+pub mod register;

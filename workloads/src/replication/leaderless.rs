@@ -1,3 +1,0 @@
-//! Load for [`shakedown_impls::replication::leaderless`].
-
-pub mod abd;

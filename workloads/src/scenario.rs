@@ -1,0 +1,111 @@
+//! One run, as data: what is asked, what goes wrong, and the seed of all other chance. A scenario can be
+//! printed, written to a file, replayed, and made smaller.
+
+use crate::generator::{Generator, scripts};
+use crate::nemesis::{Nemesis, Plan};
+use crate::operation::Operation;
+use crate::random::Random;
+use serde::{Deserialize, Serialize};
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario<Op> {
+    /// Where all chance comes from that is not written out here: how long messages take, which are lost.
+    pub seed: u64,
+    /// Nodes of the cluster.
+    pub nodes: u16,
+    /// How long clients ask and faults happen, in simulated milliseconds.
+    pub length_ms: u64,
+    /// After how long a client gives a request up.
+    pub timeout_ms: u64,
+    /// After how long it sends one that may be repeated to another node as well.
+    pub retry_ms: Option<u64>,
+    /// How long the healed cluster may take to answer.
+    pub recovery_ms: u64,
+    /// How long writing to disk takes, on average, in simulated microseconds.
+    pub disk_us: u64,
+    /// What goes wrong.
+    pub plan: Plan,
+    /// What each client asks, one thing at a time.
+    pub scripts: Vec<Vec<Request<Op>>>,
+    /// What each client asks after everything is healed.
+    pub last: Vec<Op>,
+}
+
+/// Something that a client asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request<Op> {
+    /// When it is due, in microseconds from the start of the run. A client that still waits for an
+    /// answer then asks as soon as it has it.
+    pub due_us: u64,
+    /// What.
+    pub op: Op,
+}
+
+/// What scenarios are drawn from. What is `None` is drawn too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings<K> {
+    /// Nodes of the cluster, at least 1.
+    pub nodes: Option<u16>,
+    /// Clients, at least 1.
+    pub clients: Option<u32>,
+    /// Keys, at least 1.
+    pub keys: u32,
+    /// How long clients ask and faults happen, in simulated milliseconds; at least 1.
+    pub length_ms: Option<u64>,
+    /// What may go wrong.
+    pub nemeses: Vec<Nemesis>,
+    /// What clients ask.
+    pub load: Generator<K>,
+}
+
+impl<K> Settings<K> {
+    /// The usual load of `Op`, any size, any trouble.
+    pub fn usual<Op: Operation<Kind = K>>() -> Settings<K> {
+        Settings {
+            nodes: None,
+            clients: None,
+            keys: 2,
+            length_ms: None,
+            nemeses: Nemesis::ALL.to_vec(),
+            load: Op::usual(),
+        }
+    }
+}
+
+impl<Op: Operation> Scenario<Op> {
+    /// A scenario by lot, from `seed`.
+    pub fn draw(seed: u64, settings: &Settings<Op::Kind>) -> Scenario<Op> {
+        let mut random = Random::stream(seed, "scenario", 0);
+        // Even sizes too: that is where halves are no majority.
+        let nodes = random.below(3) as u16 + 3;
+        let clients = 2 + random.below(5) as u32;
+        let length_ms = 100 + random.below(900);
+        let (nodes, clients) = (settings.nodes.unwrap_or(nodes), settings.clients.unwrap_or(clients));
+        let length_ms = settings.length_ms.unwrap_or(length_ms);
+        let timeout_ms = 100 + random.below(300);
+        let retries = random.chance(0.5);
+        Scenario {
+            seed,
+            nodes,
+            length_ms,
+            timeout_ms,
+            retry_ms: retries.then(|| timeout_ms / 3),
+            recovery_ms: 5_000,
+            // From memory with a battery to a disk that seeks.
+            disk_us: 50 << random.below(9),
+            plan: Plan::draw(&mut random, &settings.nemeses, nodes, length_ms),
+            scripts: scripts(&settings.load, clients, settings.keys, length_ms, seed),
+            last: Op::last(settings.keys),
+        }
+    }
+}
+
+impl<Op> Scenario<Op> {
+    /// Operations that it asks for, the last ones included.
+    pub fn operations(&self) -> usize {
+        self.scripts.iter().map(Vec::len).sum::<usize>() + self.scripts.len() * self.last.len()
+    }
+}
