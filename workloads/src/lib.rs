@@ -1,5 +1,7 @@
 //! Client load, faults and worlds.
 //!
+//! - [`catalogue`]: the patterns that can be run.
+//! - [`hunt`]: seed after seed, on all cores; [`replay`]: what fails, in a file.
 //! - [`scenario`]: one run as data, made of what clients ask ([`generator`], [`operation`]) and what goes
 //!   wrong ([`nemesis`]).
 //! - [`world`]: what runs a protocol of `shakedown-impls`, and what it does to it; [`outcome`] is what
@@ -7,10 +9,13 @@
 //! - [`driver`]: what a protocol needs to run for real: frames, a log on disk.
 //! - [`synthetic`]: histories made without a system under test, valid or invalid by construction.
 //!
-//! What to ask of an object, and how to record it, is in [`object`].
+//! What to ask of an object, and how to record it, is in [`object`]; what is said of a pattern is at the
+//! pattern's own path: [`replication`].
 
+pub mod catalogue;
 pub mod driver;
 pub mod generator;
+pub mod hunt;
 pub mod judge;
 pub mod nemesis;
 pub mod object;
@@ -18,6 +23,8 @@ pub mod operation;
 pub mod outcome;
 pub(crate) mod random;
 pub mod recorder;
+pub mod replay;
+pub mod replication;
 pub mod scenario;
 pub mod synthetic;
 pub mod trace;

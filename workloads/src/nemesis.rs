@@ -312,11 +312,17 @@ impl Display for Plan {
         if self.faults.is_empty() {
             return f.write_str("no faults");
         }
-        for (i, Fault { from_ms, until_ms, kind }) in self.faults.iter().enumerate() {
+        for (i, fault) in self.faults.iter().enumerate() {
             let separator = if i > 0 { "; " } else { "" };
-            write!(f, "{separator}{from_ms} to {until_ms} ms: {kind}")?;
+            write!(f, "{separator}{fault}")?;
         }
         Ok(())
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {} ms: {}", self.from_ms, self.until_ms, self.kind)
     }
 }
 

@@ -50,3 +50,17 @@ pub struct Counts {
     /// Nodes that refused to start from a damaged disk.
     pub disks_refused: u64,
 }
+
+impl Counts {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Counts) {
+        self.events += other.events;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.seen += other.seen;
+        self.restarts += other.restarts;
+        self.records_lost += other.records_lost;
+        self.records_repaired += other.records_repaired;
+        self.disks_refused += other.disks_refused;
+    }
+}

@@ -92,7 +92,7 @@ impl<Op: Operation> Scenario<Op> {
             nodes,
             length_ms,
             timeout_ms,
-            retry_ms: retries.then(|| timeout_ms / 3),
+            retry_ms: retries.then_some(timeout_ms / 3),
             recovery_ms: 5_000,
             // From memory with a battery to a disk that seeks.
             disk_us: 50 << random.below(9),
@@ -108,4 +108,35 @@ impl<Op> Scenario<Op> {
     pub fn operations(&self) -> usize {
         self.scripts.iter().map(Vec::len).sum::<usize>() + self.scripts.len() * self.last.len()
     }
+
+    /// What is impossible about it, if anything: a scenario from a file may hold any numbers.
+    pub fn complaint(&self) -> Option<String> {
+        let nodes = 1..=NODES_MAX;
+        if !nodes.contains(&self.nodes) {
+            return Some(format!("{} nodes: expected 1 to {NODES_MAX}", self.nodes));
+        }
+        if self.scripts.len() > CLIENTS_MAX {
+            return Some(format!("{} clients: expected at most {CLIENTS_MAX}", self.scripts.len()));
+        }
+        let times = [self.length_ms, self.timeout_ms, self.recovery_ms, self.disk_us / 1_000];
+        if times.iter().chain(&self.retry_ms).any(|&ms| ms > TIME_MS_MAX) {
+            return Some(format!("a time of more than {TIME_MS_MAX} ms"));
+        }
+        for fault in &self.plan.faults {
+            if fault.from_ms > fault.until_ms || fault.until_ms > self.length_ms {
+                return Some(format!("a fault that lasts {fault}: expected it within {} ms", self.length_ms));
+            }
+            if let Some(node) = fault.kind.nodes().iter().find(|node| node.0 >= self.nodes) {
+                return Some(format!("a fault at {node}: expected one of {} nodes", self.nodes));
+            }
+        }
+        None
+    }
 }
+
+/// What a scenario may hold at most: enough for anybody, and for no run to take for ever.
+pub const NODES_MAX: u16 = 99;
+/// Clients at most.
+pub const CLIENTS_MAX: usize = 1_000;
+/// The longest time, in simulated milliseconds: a day.
+pub const TIME_MS_MAX: u64 = 86_400_000;

@@ -31,14 +31,7 @@ fn a_clean_register_is_linearizable_and_recovers() {
         let scenario = scenario(seed);
         let (outcome, finding) = abd(&scenario, Mutants::default());
         assert_eq!(finding, None, "seed {seed}, {}", scenario.plan);
-        total.events += outcome.counts.events;
-        total.restarts += outcome.counts.restarts;
-        total.lost += outcome.counts.lost;
-        total.delivered += outcome.counts.delivered;
-        total.seen += outcome.counts.seen;
-        total.records_lost += outcome.counts.records_lost;
-        total.records_repaired += outcome.counts.records_repaired;
-        total.disks_refused += outcome.counts.disks_refused;
+        total.add(&outcome.counts);
         operations += outcome.history.len();
         faults += outcome.effects.len();
         vacuous += outcome.effects.iter().filter(|&&effects| effects == 0).count();

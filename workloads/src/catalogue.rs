@@ -1,0 +1,396 @@
+//! Every pattern that can be run: what it claims, which worlds it runs in, which trouble it is given,
+//! which mistakes it can be told to make. The command, the tests and the documentation read this one
+//! table; adding a pattern is adding one entry.
+//!
+//! A [`Definition`] says it in types, where the pattern's load lives; [`Pattern`] is the same without
+//! types, for those who only know a name.
+
+use crate::judge::{Finding, judge};
+use crate::nemesis::Nemesis;
+use crate::operation::Subject;
+use crate::outcome::Outcome;
+use crate::replay::Replay;
+use crate::scenario::{Scenario, Settings};
+use crate::world::model::{Case, Exploration, Limits, Walks, World, explore, walk};
+use crate::world::swarm::shrink::{Shrunk, shrink};
+use crate::world::{WorldName, swarm};
+use shakedown_checkers::history::History;
+use shakedown_impls::mutants::{Mutant, Mutants};
+use shakedown_impls::protocol::Protocol;
+use stateright::Model;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use thiserror::Error;
+
+/// All patterns, by name.
+pub fn all() -> &'static [&'static dyn Pattern] {
+    &[&crate::replication::leaderless::abd::Register]
+}
+
+/// The pattern of that name, or of that last part of a name: `abd`.
+pub fn find(name: &str) -> Option<&'static dyn Pattern> {
+    let is_it = |full: &str| full == name || full.rsplit('/').next() == Some(name);
+    all().iter().copied().find(|pattern| is_it(pattern.entry().name))
+}
+
+/// What there is to know of a pattern without running it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it is in each package: `replication/leaderless/abd`.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// What it promises, and when.
+    pub guarantee: &'static str,
+    /// What that costs.
+    pub price: &'static str,
+    /// What it does not promise.
+    pub not_covered: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// The worlds that it runs in.
+    pub worlds: &'static [WorldName],
+    /// The trouble that it is given.
+    pub nemeses: &'static [Nemesis],
+}
+
+/// A pattern, as those who wrote it define it.
+pub trait Definition: Sync {
+    /// The protocol.
+    type Protocol: Subject;
+    /// Its mistakes.
+    type Mutant: Mutant;
+
+    /// What there is to know of it.
+    const ENTRY: Entry;
+
+    /// A cluster of `nodes` nodes.
+    fn config(nodes: u16, mutants: Mutants<Self::Mutant>) -> <Self::Protocol as Protocol>::Config;
+
+    /// Cases for the model world, the smallest first.
+    fn cases(mutants: Mutants<Self::Mutant>) -> Vec<Small<Self::Protocol>>;
+}
+
+/// A case for the model world.
+#[derive(Clone, Debug)]
+pub struct Small<P: Protocol> {
+    /// What it is, in words.
+    pub about: &'static str,
+    /// What it is.
+    pub case: Case<P>,
+    /// How much of it is looked at.
+    pub search: Search,
+}
+
+/// How much of a case is looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Search {
+    /// All of it.
+    Everything,
+    /// Random paths: it is too large.
+    Walks(Walks),
+}
+
+/// How a pattern is to be run: in a world that takes seeds.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which world: swarm or sim.
+    pub world: WorldName,
+    /// Nodes, if not drawn.
+    pub nodes: Option<u16>,
+    /// Clients, if not drawn.
+    pub clients: Option<u32>,
+    /// How long clients ask and faults happen, in simulated milliseconds, if not drawn.
+    pub length_ms: Option<u64>,
+    /// The trouble; what the entry says, if not given.
+    pub nemeses: Option<Vec<Nemesis>>,
+    /// The mistake to make, by name.
+    pub mutant: Option<String>,
+}
+
+impl Request {
+    /// Everything drawn from the seed, all the trouble there is, no mistakes.
+    pub fn new(world: WorldName) -> Request {
+        Request { world, nodes: None, clients: None, length_ms: None, nemeses: None, mutant: None }
+    }
+}
+
+/// What came of one seed.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// What is wrong, if anything.
+    pub finding: Option<Finding>,
+    /// What happened.
+    pub outcome: Outcome,
+    /// What went wrong by plan.
+    pub faults: Vec<Faulted>,
+}
+
+/// A fault that a run had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faulted {
+    /// What kind it was: `split`.
+    pub name: &'static str,
+    /// When, and what, in words.
+    pub words: String,
+    /// How often it changed anything.
+    pub effects: u64,
+}
+
+impl Ran {
+    /// Whether that nothing was found says nothing: no answer showed what another operation did.
+    pub fn is_vacuous(&self) -> bool {
+        self.outcome.counts.seen == 0
+    }
+
+    /// What was recorded.
+    pub fn history(&self) -> &History {
+        &self.outcome.history
+    }
+}
+
+/// A failing run made small.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What runs it again.
+    pub replay: Replay,
+    /// The small run, with its trace.
+    pub ran: Ran,
+    /// Runs that making it small took.
+    pub runs: u64,
+    /// Whether nothing more can be removed.
+    pub complete: bool,
+}
+
+/// What cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// The pattern does not run there.
+    #[error("{pattern} does not run in the {world} world; it runs in {worlds}")]
+    World {
+        /// The pattern.
+        pattern: &'static str,
+        /// The world.
+        world: &'static str,
+        /// Where it runs.
+        worlds: String,
+    },
+    /// There is no such mutant.
+    #[error("{pattern} has no mutant called {mutant:?}; it has {mutants}")]
+    Mutant {
+        /// The pattern.
+        pattern: &'static str,
+        /// The name.
+        mutant: String,
+        /// Those that there are.
+        mutants: String,
+    },
+    /// The scenario of a replay file is not one of this pattern.
+    #[error("the scenario does not fit {pattern}: {why}")]
+    Scenario {
+        /// The pattern.
+        pattern: &'static str,
+        /// What does not fit.
+        why: String,
+    },
+    /// The explorer could not be opened.
+    #[error("there is no case {case}; {pattern} has cases 1 to {cases}")]
+    Case {
+        /// The pattern.
+        pattern: &'static str,
+        /// The number.
+        case: usize,
+        /// How many there are.
+        cases: usize,
+    },
+}
+
+/// A pattern, without its types. What [`Definition`] says, for those who only know a name.
+pub trait Pattern: Sync {
+    /// What there is to know of it.
+    fn entry(&self) -> Entry;
+
+    /// Its mistakes: name, and what goes wrong.
+    fn mutants(&self) -> Vec<(&'static str, &'static str)>;
+
+    /// The cases of the model world: what they show.
+    fn cases(&self) -> Vec<&'static str>;
+
+    /// Runs one seed in a world that takes seeds.
+    fn run(&self, request: &Request, seed: u64) -> Result<Ran, RequestError>;
+
+    /// Runs a seed that fails again, makes the failure small in at most `runs_max` runs or until `stop`
+    /// is set, and tells it. `None` if the seed does not fail.
+    fn fail(
+        &self,
+        request: &Request,
+        seed: u64,
+        runs_max: u64,
+        stop: &AtomicBool,
+    ) -> Result<Option<Failure>, RequestError>;
+
+    /// Runs what a replay file holds, in a world that takes seeds, with its trace.
+    fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError>;
+
+    /// Explores a case of the model world, by its number from 1.
+    fn explore(
+        &self,
+        case: usize,
+        mutant: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Exploration, RequestError>;
+
+    /// Opens stateright's explorer on a case, and serves it until the process ends.
+    fn serve(&self, case: usize, mutant: Option<&str>, address: SocketAddr) -> Result<(), RequestError>;
+}
+
+impl<D: Definition> Pattern for D {
+    fn entry(&self) -> Entry {
+        D::ENTRY
+    }
+
+    fn mutants(&self) -> Vec<(&'static str, &'static str)> {
+        switchable::<D>().iter().map(|mutant| (mutant.name(), mutant.about())).collect()
+    }
+
+    fn cases(&self) -> Vec<&'static str> {
+        D::cases(Mutants::default()).into_iter().map(|small| small.about).collect()
+    }
+
+    fn run(&self, request: &Request, seed: u64) -> Result<Ran, RequestError> {
+        let mutants = mutants::<D>(request.mutant.as_deref())?;
+        let scenario = draw::<D>(request, seed)?;
+        Ok(ran::<D>(request.world, mutants, &scenario, false))
+    }
+
+    fn fail(
+        &self,
+        request: &Request,
+        seed: u64,
+        runs_max: u64,
+        stop: &AtomicBool,
+    ) -> Result<Option<Failure>, RequestError> {
+        let mutants = mutants::<D>(request.mutant.as_deref())?;
+        let scenario = draw::<D>(request, seed)?;
+        let Some(finding) = ran::<D>(request.world, mutants, &scenario, false).finding else {
+            return Ok(None);
+        };
+        let mut fails = |candidate: &Scenario<OpOf<D>>| {
+            if stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            let other = ran::<D>(request.world, mutants, candidate, false).finding;
+            other.is_some_and(|other| other.kind() == finding.kind())
+        };
+        let Shrunk { scenario, runs, complete } = shrink(&scenario, runs_max, &mut fails);
+        let ran = ran::<D>(request.world, mutants, &scenario, true);
+        let finding = ran.finding.as_ref().expect("what was shrunk fails");
+        let replay = Replay::new(D::ENTRY.name, request, seed, finding, &scenario);
+        let complete = complete && !stop.load(Ordering::Relaxed);
+        Ok(Some(Failure { replay, ran, runs, complete }))
+    }
+
+    fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
+        takes_seeds::<D>(world)?;
+        let mutants = mutants::<D>(replay.mutant.as_deref())?;
+        let scenario: Scenario<OpOf<D>> =
+            replay.scenario().map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })?;
+        Ok(ran::<D>(world, mutants, &scenario, true))
+    }
+
+    fn explore(
+        &self,
+        case: usize,
+        mutant: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Exploration, RequestError> {
+        let Small { case, search, .. } = nth_case::<D>(case, mutant)?;
+        Ok(match search {
+            Search::Everything => explore(&case, limits),
+            Search::Walks(walks) => walk(&case, &walks),
+        })
+    }
+
+    fn serve(&self, case: usize, mutant: Option<&str>, address: SocketAddr) -> Result<(), RequestError> {
+        World::new(nth_case::<D>(case, mutant)?.case).checker().serve(address);
+        Ok(())
+    }
+}
+
+type OpOf<D> = <<D as Definition>::Protocol as Protocol>::Op;
+
+fn draw<D: Definition>(request: &Request, seed: u64) -> Result<Scenario<OpOf<D>>, RequestError> {
+    takes_seeds::<D>(request.world)?;
+    let settings = Settings {
+        nodes: request.nodes,
+        clients: request.clients,
+        length_ms: request.length_ms,
+        nemeses: request.nemeses.clone().unwrap_or_else(|| D::ENTRY.nemeses.to_vec()),
+        ..Settings::usual::<OpOf<D>>()
+    };
+    Ok(Scenario::draw(seed, &settings))
+}
+
+fn takes_seeds<D: Definition>(world: WorldName) -> Result<(), RequestError> {
+    let worlds = D::ENTRY.worlds;
+    if worlds.contains(&world) && world != WorldName::Model {
+        return Ok(());
+    }
+    let names: Vec<&str> = worlds.iter().map(|world| world.name()).collect();
+    let (pattern, world) = (D::ENTRY.name, world.name());
+    Err(RequestError::World { pattern, world, worlds: names.join(", ") })
+}
+
+fn ran<D: Definition>(
+    world: WorldName,
+    mutants: Mutants<D::Mutant>,
+    scenario: &Scenario<OpOf<D>>,
+    is_traced: bool,
+) -> Ran {
+    let config = D::config(scenario.nodes, mutants);
+    assert_eq!(world, WorldName::Swarm, "the only world that takes seeds");
+    let mut outcome = match is_traced {
+        false => swarm::run::<D::Protocol>(&config, scenario),
+        true => swarm::run_traced::<D::Protocol>(&config, scenario),
+    };
+    let finding = judge::<OpOf<D>>(&mut outcome, scenario.recovery_ms);
+    let faults = scenario.plan.faults.iter().zip(&outcome.effects).map(|(fault, &effects)| Faulted {
+        name: fault.kind.name(),
+        words: fault.to_string(),
+        effects,
+    });
+    Ran { finding, faults: faults.collect(), outcome }
+}
+
+fn nth_case<D: Definition>(case: usize, mutant: Option<&str>) -> Result<Small<D::Protocol>, RequestError> {
+    let mut cases = D::cases(mutants::<D>(mutant)?);
+    let error = RequestError::Case { pattern: D::ENTRY.name, case, cases: cases.len() };
+    if case == 0 || case > cases.len() {
+        return Err(error);
+    }
+    Ok(cases.swap_remove(case - 1))
+}
+
+/// The mistakes that can be switched on: none without the feature `mutants`.
+fn switchable<D: Definition>() -> &'static [D::Mutant] {
+    if cfg!(feature = "mutants") { D::Mutant::ALL } else { &[] }
+}
+
+fn mutants<D: Definition>(name: Option<&str>) -> Result<Mutants<D::Mutant>, RequestError> {
+    let Some(name) = name else { return Ok(Mutants::default()) };
+    named::<D::Mutant>(name).ok_or_else(|| {
+        let names: Vec<&str> = switchable::<D>().iter().map(|mutant| mutant.name()).collect();
+        let (pattern, mutant) = (D::ENTRY.name, name.to_owned());
+        RequestError::Mutant { pattern, mutant, mutants: names.join(", ") }
+    })
+}
+
+#[cfg(feature = "mutants")]
+fn named<M: Mutant>(name: &str) -> Option<Mutants<M>> {
+    Mutants::named(name)
+}
+
+#[cfg(not(feature = "mutants"))]
+fn named<M: Mutant>(_: &str) -> Option<Mutants<M>> {
+    None
+}

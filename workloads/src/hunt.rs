@@ -1,0 +1,98 @@
+//! Seed after seed, on all cores, up to the first that fails.
+//!
+//! What is found does not depend on how many cores there are: a failing seed counts when all before it
+//! have passed.
+
+use crate::catalogue::{Pattern, Ran, Request, RequestError};
+use crate::outcome::Counts;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What came of a hunt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hunt {
+    /// The first seed that fails, if any.
+    pub failing: Option<u64>,
+    /// Seeds that ran.
+    pub seeds: u64,
+    /// False if it was stopped before all seeds had run.
+    pub complete: bool,
+    /// Seeds whose history the checker could not judge.
+    pub undecided: Vec<u64>,
+    /// Seeds in which no answer showed what another operation did.
+    pub vacuous: u64,
+    /// Operations in all.
+    pub operations: u64,
+    /// What happened in all.
+    pub counts: Counts,
+    /// For each kind of fault: how many there were, and how many of those changed nothing.
+    pub faults: BTreeMap<&'static str, (u64, u64)>,
+}
+
+/// Runs the seeds on `jobs` threads, up to the first that fails or until `stop` is set. After each seed
+/// `progress` is told how many have run.
+pub fn hunt(
+    pattern: &dyn Pattern,
+    request: &Request,
+    seeds: Range<u64>,
+    jobs: usize,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Hunt, RequestError> {
+    let next = AtomicU64::new(seeds.start);
+    let failing = AtomicU64::new(u64::MAX);
+    let ran = AtomicU64::new(0);
+    let total = Mutex::new(Ok(Hunt::default()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let is_needed = seed < seeds.end && seed < failing.load(Ordering::Relaxed);
+            if !is_needed || stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let result = pattern.run(request, seed);
+            let mut total = total.lock().expect("nobody panics while holding it");
+            match (result, &mut *total) {
+                (Ok(run), Ok(hunt)) => {
+                    if run.finding.as_ref().is_some_and(|finding| finding.is_failure()) {
+                        failing.fetch_min(seed, Ordering::Relaxed);
+                    }
+                    hunt.add(seed, &run);
+                }
+                (Err(error), total) => {
+                    failing.store(0, Ordering::Relaxed);
+                    *total = Err(error);
+                }
+                (Ok(_), Err(_)) => return,
+            }
+            progress(ran.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..jobs.max(1)).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    let mut hunt = total.into_inner().expect("nobody panicked while holding it")?;
+    hunt.failing = Some(failing.into_inner()).filter(|&seed| seed < u64::MAX);
+    hunt.complete = hunt.failing.is_some() || hunt.seeds == seeds.end - seeds.start;
+    hunt.undecided.sort_unstable();
+    Ok(hunt)
+}
+
+impl Hunt {
+    fn add(&mut self, seed: u64, ran: &Ran) {
+        self.seeds += 1;
+        let is_undecided = ran.finding.as_ref().is_some_and(|finding| !finding.is_failure());
+        self.undecided.extend(is_undecided.then_some(seed));
+        self.vacuous += u64::from(ran.is_vacuous());
+        self.operations += ran.history().len() as u64;
+        self.counts.add(&ran.outcome.counts);
+        for fault in &ran.faults {
+            let (all, vacuous) = self.faults.entry(fault.name).or_default();
+            *all += 1;
+            *vacuous += u64::from(fault.effects == 0);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Replication: the same data on several nodes.
+
+pub mod leaderless;

@@ -1,0 +1,3 @@
+//! Replication without a leader.
+
+pub mod abd;
