@@ -124,6 +124,25 @@ pub struct Ran {
     pub outcome: Outcome,
     /// What went wrong by plan.
     pub faults: Vec<Faulted>,
+    /// What was run.
+    pub size: Size,
+    /// The same in words, line by line, if a trace was asked for.
+    pub told: String,
+}
+
+/// How much a run had in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Nodes of the cluster.
+    pub nodes: u16,
+    /// Clients.
+    pub clients: usize,
+    /// Operations that were to be asked, the last ones included.
+    pub operations: usize,
+    /// Faults.
+    pub faults: usize,
+    /// How long clients asked and faults happened, in simulated milliseconds.
+    pub length_ms: u64,
 }
 
 /// A fault that a run had.
@@ -359,7 +378,15 @@ fn ran<D: Definition>(
         words: fault.to_string(),
         effects,
     });
-    Ran { finding, faults: faults.collect(), outcome }
+    let size = Size {
+        nodes: scenario.nodes,
+        clients: scenario.scripts.len(),
+        operations: scenario.operations(),
+        faults: scenario.plan.faults.len(),
+        length_ms: scenario.length_ms,
+    };
+    let told = if is_traced { scenario.to_string() } else { String::new() };
+    Ran { finding, faults: faults.collect(), outcome, size, told }
 }
 
 fn nth_case<D: Definition>(case: usize, mutant: Option<&str>) -> Result<Small<D::Protocol>, RequestError> {

@@ -6,6 +6,7 @@ use crate::nemesis::{Nemesis, Plan};
 use crate::operation::Operation;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Debug, Display};
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +132,32 @@ impl<Op> Scenario<Op> {
             }
         }
         None
+    }
+}
+
+/// In words, line by line.
+impl<Op: Debug> Display for Scenario<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Scenario { seed, nodes, length_ms, timeout_ms, .. } = self;
+        let clients = self.scripts.len();
+        let s = |count: usize| if count == 1 { "" } else { "s" };
+        write!(f, "seed {seed}: {nodes} node{}, {clients} client{}, ", s(usize::from(*nodes)), s(clients))?;
+        writeln!(f, "{length_ms} ms, requests given up after {timeout_ms} ms")?;
+        for fault in &self.plan.faults {
+            writeln!(f, "fault: {fault}")?;
+        }
+        if self.plan.faults.is_empty() {
+            writeln!(f, "no faults")?;
+        }
+        for (client, script) in self.scripts.iter().enumerate() {
+            for Request { due_us, op } in script {
+                writeln!(f, "c{client}, at {}.{:03} ms: {op:?}", due_us / 1_000, due_us % 1_000)?;
+            }
+        }
+        for op in &self.last {
+            writeln!(f, "each client, when all is healed: {op:?}")?;
+        }
+        Ok(())
     }
 }
 
