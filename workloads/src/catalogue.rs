@@ -5,21 +5,18 @@
 //! A [`Definition`] says it in types, where the pattern's load lives; [`Pattern`] is the same without
 //! types, for those who only know a name.
 
-use crate::judge::{Finding, judge};
 use crate::nemesis::Nemesis;
 use crate::operation::Subject;
-use crate::outcome::Outcome;
-use crate::replay::Replay;
+use crate::replay::{Header, Replay};
+use crate::run::{Failure, Ran, fail_in, run_in};
 use crate::scenario::{Scenario, Settings};
+use crate::world::WorldName;
 use crate::world::model::{Case, Exploration, Limits, Walks, World, explore, walk};
-use crate::world::swarm::shrink::{Shrunk, shrink};
-use crate::world::{WorldName, swarm};
-use shakedown_checkers::history::History;
 use shakedown_impls::mutants::{Mutant, Mutants};
 use shakedown_impls::protocol::Protocol;
 use stateright::Model;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 
 /// All patterns, by name.
@@ -113,72 +110,6 @@ impl Request {
     pub fn new(world: WorldName) -> Request {
         Request { world, nodes: None, clients: None, length_ms: None, nemeses: None, mutant: None }
     }
-}
-
-/// What came of one seed.
-#[derive(Clone, Debug)]
-pub struct Ran {
-    /// What is wrong, if anything.
-    pub finding: Option<Finding>,
-    /// What happened.
-    pub outcome: Outcome,
-    /// What went wrong by plan.
-    pub faults: Vec<Faulted>,
-    /// What was run.
-    pub size: Size,
-    /// The same in words, line by line, if a trace was asked for.
-    pub told: String,
-}
-
-/// How much a run had in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Nodes of the cluster.
-    pub nodes: u16,
-    /// Clients.
-    pub clients: usize,
-    /// Operations that were to be asked, the last ones included.
-    pub operations: usize,
-    /// Faults.
-    pub faults: usize,
-    /// How long clients asked and faults happened, in simulated milliseconds.
-    pub length_ms: u64,
-}
-
-/// A fault that a run had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faulted {
-    /// What kind it was: `split`.
-    pub name: &'static str,
-    /// When, and what, in words.
-    pub words: String,
-    /// How often it changed anything.
-    pub effects: u64,
-}
-
-impl Ran {
-    /// Whether that nothing was found says nothing: no answer showed what another operation did.
-    pub fn is_vacuous(&self) -> bool {
-        self.outcome.counts.seen == 0
-    }
-
-    /// What was recorded.
-    pub fn history(&self) -> &History {
-        &self.outcome.history
-    }
-}
-
-/// A failing run made small.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// What runs it again.
-    pub replay: Replay,
-    /// The small run, with its trace.
-    pub ran: Ran,
-    /// Runs that making it small took.
-    pub runs: u64,
-    /// Whether nothing more can be removed.
-    pub complete: bool,
 }
 
 /// What cannot be run.
@@ -291,22 +222,10 @@ impl<D: Definition> Pattern for D {
     ) -> Result<Option<Failure>, RequestError> {
         let mutants = mutants::<D>(request.mutant.as_deref())?;
         let scenario = draw::<D>(request, seed)?;
-        let Some(finding) = ran::<D>(request.world, mutants, &scenario, false).finding else {
-            return Ok(None);
-        };
-        let mut fails = |candidate: &Scenario<OpOf<D>>| {
-            if stop.load(Ordering::Relaxed) {
-                return false;
-            }
-            let other = ran::<D>(request.world, mutants, candidate, false).finding;
-            other.is_some_and(|other| other.kind() == finding.kind())
-        };
-        let Shrunk { scenario, runs, complete } = shrink(&scenario, runs_max, &mut fails);
-        let ran = ran::<D>(request.world, mutants, &scenario, true);
-        let finding = ran.finding.as_ref().expect("what was shrunk fails");
-        let replay = Replay::new(D::ENTRY.name, request, seed, finding, &scenario);
-        let complete = complete && !stop.load(Ordering::Relaxed);
-        Ok(Some(Failure { replay, ran, runs, complete }))
+        let mut run =
+            |scenario: &Scenario<OpOf<D>>, is_traced| ran::<D>(request.world, mutants, scenario, is_traced);
+        let file = Header { pattern: D::ENTRY.name, world: request.world, mutant: request.mutant.as_deref() };
+        Ok(fail_in(&file, &scenario, runs_max, stop, &mut run))
     }
 
     fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
@@ -366,27 +285,7 @@ fn ran<D: Definition>(
     scenario: &Scenario<OpOf<D>>,
     is_traced: bool,
 ) -> Ran {
-    let config = D::config(scenario.nodes, mutants);
-    assert_eq!(world, WorldName::Swarm, "the only world that takes seeds");
-    let mut outcome = match is_traced {
-        false => swarm::run::<D::Protocol>(&config, scenario),
-        true => swarm::run_traced::<D::Protocol>(&config, scenario),
-    };
-    let finding = judge::<OpOf<D>>(&mut outcome, scenario.recovery_ms);
-    let faults = scenario.plan.faults.iter().zip(&outcome.effects).map(|(fault, &effects)| Faulted {
-        name: fault.kind.name(),
-        words: fault.to_string(),
-        effects,
-    });
-    let size = Size {
-        nodes: scenario.nodes,
-        clients: scenario.scripts.len(),
-        operations: scenario.operations(),
-        faults: scenario.plan.faults.len(),
-        length_ms: scenario.length_ms,
-    };
-    let told = if is_traced { scenario.to_string() } else { String::new() };
-    Ran { finding, faults: faults.collect(), outcome, size, told }
+    run_in::<D::Protocol>(world, &D::config(scenario.nodes, mutants), scenario, is_traced)
 }
 
 fn nth_case<D: Definition>(case: usize, mutant: Option<&str>) -> Result<Small<D::Protocol>, RequestError> {

@@ -3,8 +3,9 @@
 //! What is found does not depend on how many cores there are: a failing seed counts when all before it
 //! have passed.
 
-use crate::catalogue::{Pattern, Ran, Request, RequestError};
+use crate::catalogue::{Pattern, Request, RequestError};
 use crate::outcome::Counts;
+use crate::run::Ran;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -31,8 +32,8 @@ pub struct Hunt {
     pub faults: BTreeMap<&'static str, (u64, u64)>,
 }
 
-/// Runs the seeds on `jobs` threads, up to the first that fails or until `stop` is set. After each seed
-/// `progress` is told how many have run.
+/// Runs the seeds of a pattern on `jobs` threads, up to the first that fails or until `stop` is set. After
+/// each seed `progress` is told how many have run.
 pub fn hunt(
     pattern: &dyn Pattern,
     request: &Request,
@@ -41,9 +42,20 @@ pub fn hunt(
     stop: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Hunt, RequestError> {
+    hunt_with(&|seed| pattern.run(request, seed), seeds, jobs, stop, progress)
+}
+
+/// The same for anything that runs a seed.
+pub fn hunt_with<E: Send>(
+    run: &(dyn Fn(u64) -> Result<Ran, E> + Sync),
+    seeds: Range<u64>,
+    jobs: usize,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Hunt, E> {
     let next = AtomicU64::new(seeds.start);
     let failing = AtomicU64::new(u64::MAX);
-    let ran = AtomicU64::new(0);
+    let done = AtomicU64::new(0);
     let total = Mutex::new(Ok(Hunt::default()));
     let work = || {
         loop {
@@ -52,14 +64,14 @@ pub fn hunt(
             if !is_needed || stop.load(Ordering::Relaxed) {
                 return;
             }
-            let result = pattern.run(request, seed);
+            let result = run(seed);
             let mut total = total.lock().expect("nobody panics while holding it");
             match (result, &mut *total) {
-                (Ok(run), Ok(hunt)) => {
-                    if run.finding.as_ref().is_some_and(|finding| finding.is_failure()) {
+                (Ok(ran), Ok(hunt)) => {
+                    if ran.finding.as_ref().is_some_and(|finding| finding.is_failure()) {
                         failing.fetch_min(seed, Ordering::Relaxed);
                     }
-                    hunt.add(seed, &run);
+                    hunt.add(seed, &ran);
                 }
                 (Err(error), total) => {
                     failing.store(0, Ordering::Relaxed);
@@ -67,7 +79,7 @@ pub fn hunt(
                 }
                 (Ok(_), Err(_)) => return,
             }
-            progress(ran.fetch_add(1, Ordering::Relaxed) + 1);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
     };
     std::thread::scope(|scope| {

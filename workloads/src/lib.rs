@@ -1,6 +1,7 @@
 //! Client load, faults and worlds.
 //!
 //! - [`catalogue`]: the patterns that can be run.
+//! - [`trial`]: your own implementation under our load, faults and checkers.
 //! - [`hunt`]: seed after seed, on all cores; [`replay`]: what fails, in a file.
 //! - [`scenario`]: one run as data, made of what clients ask ([`generator`], [`operation`]) and what goes
 //!   wrong ([`nemesis`]).
@@ -25,7 +26,9 @@ pub(crate) mod random;
 pub mod recorder;
 pub mod replay;
 pub mod replication;
+pub mod run;
 pub mod scenario;
 pub mod synthetic;
 pub mod trace;
+pub mod trial;
 pub mod world;

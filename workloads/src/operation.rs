@@ -42,6 +42,10 @@ pub trait Operation: Data {
     /// The usual load: what is asked unless somebody asks for something else.
     fn usual() -> Generator<Self::Kind>;
 
+    /// A load for two or three clients that is small enough to look at every schedule of it, and large
+    /// enough to show a mistake.
+    fn small() -> Vec<Vec<Self>>;
+
     /// What to ask when all is over, so that nothing that went wrong stays unseen.
     fn last(keys: u32) -> Vec<Self>;
 }

@@ -1,6 +1,5 @@
 //! A failing run in a file: everything that running it again takes.
 
-use crate::catalogue::Request;
 use crate::judge::Finding;
 use crate::scenario::Scenario;
 use crate::world::WorldName;
@@ -33,6 +32,17 @@ pub struct Replay {
     scenario: serde_json::Value,
 }
 
+/// What was run.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'h> {
+    /// The pattern's name.
+    pub pattern: &'h str,
+    /// The world.
+    pub world: WorldName,
+    /// The mistake that the pattern was told to make.
+    pub mutant: Option<&'h str>,
+}
+
 /// What is wrong with a replay file.
 #[derive(Debug, Error)]
 pub enum ReplayError {
@@ -58,19 +68,18 @@ pub enum ReplayError {
 }
 
 impl Replay {
-    /// `scenario` fails with `finding`.
+    /// `scenario`, made from `seed`, fails with `finding`.
     pub fn new<Op: Serialize>(
-        pattern: &str,
-        request: &Request,
+        header: &Header<'_>,
         seed: u64,
         finding: &Finding,
         scenario: &Scenario<Op>,
     ) -> Replay {
         Replay {
             shakedown_replay: VERSION,
-            pattern: pattern.to_owned(),
-            world: request.world,
-            mutant: request.mutant.clone(),
+            pattern: header.pattern.to_owned(),
+            world: header.world,
+            mutant: header.mutant.map(str::to_owned),
             found_with_seed: seed,
             kind: finding.kind().to_owned(),
             finding: finding.to_string(),

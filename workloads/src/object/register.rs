@@ -62,6 +62,11 @@ impl Operation for Op {
         mix.every_us(4_000)
     }
 
+    fn small() -> Vec<Vec<Op>> {
+        let read = Op::Read { key: 0 };
+        vec![vec![Op::Write { key: 0, value: 1 }], vec![read, read]]
+    }
+
     fn last(keys: u32) -> Vec<Op> {
         (0..keys).map(|key| Op::Read { key }).collect()
     }

@@ -102,6 +102,10 @@ impl Operation for Op {
         Generator::Always(())
     }
 
+    fn small() -> Vec<Vec<Op>> {
+        vec![vec![Op::Roll]]
+    }
+
     fn last(_: u32) -> Vec<Op> {
         vec![]
     }

@@ -1,0 +1,138 @@
+//! One run of a protocol in a world that takes seeds, judged; and a failing one, made small.
+
+use crate::judge::{Finding, judge};
+use crate::operation::{Operation, Subject};
+use crate::outcome::Outcome;
+use crate::replay::{Header, Replay};
+use crate::scenario::Scenario;
+use crate::world::swarm::shrink::{Shrunk, shrink};
+use crate::world::{WorldName, swarm};
+use serde::Serialize;
+use shakedown_checkers::history::History;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What came of one seed.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// What is wrong, if anything.
+    pub finding: Option<Finding>,
+    /// What happened.
+    pub outcome: Outcome,
+    /// What went wrong by plan.
+    pub faults: Vec<Faulted>,
+    /// What was run.
+    pub size: Size,
+    /// The same in words, line by line, if a trace was asked for.
+    pub told: String,
+}
+
+/// How much a run had in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Nodes of the cluster.
+    pub nodes: u16,
+    /// Clients.
+    pub clients: usize,
+    /// Operations that were to be asked, the last ones included.
+    pub operations: usize,
+    /// Faults.
+    pub faults: usize,
+    /// How long clients asked and faults happened, in simulated milliseconds.
+    pub length_ms: u64,
+}
+
+/// A fault that a run had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faulted {
+    /// What kind it was: `split`.
+    pub name: &'static str,
+    /// When, and what, in words.
+    pub words: String,
+    /// How often it changed anything.
+    pub effects: u64,
+}
+
+impl Ran {
+    /// Whether that nothing was found says nothing: no answer showed what another operation did.
+    pub fn is_vacuous(&self) -> bool {
+        self.outcome.counts.seen == 0
+    }
+
+    /// What was recorded.
+    pub fn history(&self) -> &History {
+        &self.outcome.history
+    }
+}
+
+/// A failing run made small.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What runs it again.
+    pub replay: Replay,
+    /// The small run, with its trace.
+    pub ran: Ran,
+    /// Runs that making it small took.
+    pub runs: u64,
+    /// Whether nothing more can be removed.
+    pub complete: bool,
+}
+
+/// Runs `scenario` and judges what came of it.
+///
+/// # Panics
+/// If `world` is the model world, which takes no seeds.
+pub fn run_in<P: Subject>(
+    world: WorldName,
+    config: &P::Config,
+    scenario: &Scenario<P::Op>,
+    is_traced: bool,
+) -> Ran {
+    let outcome = match (world, is_traced) {
+        (WorldName::Swarm, false) => swarm::run::<P>(config, scenario),
+        (WorldName::Swarm, true) => swarm::run_traced::<P>(config, scenario),
+        _ => panic!("the {} world takes no seeds", world.name()),
+    };
+    judged(outcome, scenario, is_traced)
+}
+
+/// What came of running `scenario`, judged.
+pub(crate) fn judged<Op: Operation>(mut outcome: Outcome, scenario: &Scenario<Op>, is_traced: bool) -> Ran {
+    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
+    let faults = scenario.plan.faults.iter().zip(&outcome.effects).map(|(fault, &effects)| Faulted {
+        name: fault.kind.name(),
+        words: fault.to_string(),
+        effects,
+    });
+    let size = Size {
+        nodes: scenario.nodes,
+        clients: scenario.scripts.len(),
+        operations: scenario.operations(),
+        faults: scenario.plan.faults.len(),
+        length_ms: scenario.length_ms,
+    };
+    let told = if is_traced { scenario.to_string() } else { String::new() };
+    Ran { finding, faults: faults.collect(), outcome, size, told }
+}
+
+/// Runs `scenario` with `run` (and a trace, if asked for one), and if it fails makes it small in at most
+/// `runs_max` runs or until `stop` is set. `None` if it does not fail.
+pub(crate) fn fail_in<Op: Clone + PartialEq + Debug + Serialize>(
+    header: &Header<'_>,
+    scenario: &Scenario<Op>,
+    runs_max: u64,
+    stop: &AtomicBool,
+    run: &mut dyn FnMut(&Scenario<Op>, bool) -> Ran,
+) -> Option<Failure> {
+    let finding = run(scenario, false).finding?;
+    let mut fails = |candidate: &Scenario<Op>| {
+        let other = if stop.load(Ordering::Relaxed) { None } else { run(candidate, false).finding };
+        other.is_some_and(|other| other.kind() == finding.kind())
+    };
+    let Shrunk { scenario: small, runs, complete } = shrink(scenario, runs_max, &mut fails);
+    let ran = run(&small, true);
+    let finding = ran.finding.as_ref().expect("what was shrunk fails");
+    let replay = Replay::new(header, scenario.seed, finding, &small);
+    let complete = complete && !stop.load(Ordering::Relaxed);
+    Some(Failure { replay, ran, runs, complete })
+}
