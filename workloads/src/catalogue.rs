@@ -11,7 +11,7 @@ use crate::replay::{Header, Replay};
 use crate::run::{Failure, Ran, fail_in, run_in};
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
-use crate::world::model::{Case, Exploration, Limits, Walks, World, explore, walk};
+use crate::world::model::{Case, Exploration, Extent, Limits, Walks, World, explore, walk};
 use shakedown_impls::mutants::{Mutant, Mutants};
 use shakedown_impls::protocol::Protocol;
 use stateright::Model;
@@ -182,6 +182,11 @@ pub trait Pattern: Sync {
     /// Runs what a replay file holds, in a world that takes seeds, with its trace.
     fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError>;
 
+    /// Looks at every schedule of what a replay file holds: the same cluster, operations and number of
+    /// crashes, in any order that there is; at random ones, where those are too many. Only for what is
+    /// small.
+    fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError>;
+
     /// Explores a case of the model world, by its number from 1.
     fn explore(
         &self,
@@ -231,9 +236,20 @@ impl<D: Definition> Pattern for D {
     fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
         takes_seeds::<D>(world)?;
         let mutants = mutants::<D>(replay.mutant.as_deref())?;
-        let scenario: Scenario<OpOf<D>> =
-            replay.scenario().map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })?;
-        Ok(ran::<D>(world, mutants, &scenario, true))
+        Ok(ran::<D>(world, mutants, &scenario_of::<D>(replay)?, true))
+    }
+
+    fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError> {
+        let mutants = mutants::<D>(replay.mutant.as_deref())?;
+        let scenario = scenario_of::<D>(replay)?;
+        let case = Case::<D::Protocol>::of(&scenario, D::config(scenario.nodes, mutants));
+        let case = case.map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })?;
+        let exploration = explore(&case, limits);
+        if exploration.violation.is_some() || matches!(exploration.extent, Extent::Exhaustive { .. }) {
+            return Ok(exploration);
+        }
+        // Too large to look at as a whole: some paths to the end are worth more than all of the beginning.
+        Ok(walk(&case, &Walks { walks: 20_000, steps_max: 80, seed: scenario.seed }))
     }
 
     fn explore(
@@ -267,6 +283,10 @@ fn draw<D: Definition>(request: &Request, seed: u64) -> Result<Scenario<OpOf<D>>
         ..Settings::usual::<OpOf<D>>()
     };
     Ok(Scenario::draw(seed, &settings))
+}
+
+fn scenario_of<D: Definition>(replay: &Replay) -> Result<Scenario<OpOf<D>>, RequestError> {
+    replay.scenario().map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })
 }
 
 fn takes_seeds<D: Definition>(world: WorldName) -> Result<(), RequestError> {

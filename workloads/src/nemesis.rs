@@ -243,6 +243,15 @@ impl FaultKind {
         }
     }
 
+    /// How many nodes lose what they have in memory.
+    pub(crate) fn crashes(&self) -> u32 {
+        match self {
+            FaultKind::Crash(_) | FaultKind::FailingDisk(_) | FaultKind::BitRot(_) => 1,
+            FaultKind::PowerLoss(nodes) => nodes.len() as u32,
+            _ => 0,
+        }
+    }
+
     /// Spares one of the nodes, by its place among [`FaultKind::nodes`], of several.
     pub(crate) fn leave_out(&mut self, place: usize) {
         if let FaultKind::Split(nodes)

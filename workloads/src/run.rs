@@ -32,7 +32,7 @@ pub struct Ran {
 pub struct Size {
     /// Nodes of the cluster.
     pub nodes: u16,
-    /// Clients.
+    /// Clients that asked anything.
     pub clients: usize,
     /// Operations that were to be asked, the last ones included.
     pub operations: usize,
@@ -106,7 +106,7 @@ pub(crate) fn judged<Op: Operation>(mut outcome: Outcome, scenario: &Scenario<Op
     });
     let size = Size {
         nodes: scenario.nodes,
-        clients: scenario.scripts.len(),
+        clients: scenario.clients(),
         operations: scenario.operations(),
         faults: scenario.plan.faults.len(),
         length_ms: scenario.length_ms,

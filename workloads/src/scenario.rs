@@ -110,6 +110,11 @@ impl<Op> Scenario<Op> {
         self.scripts.iter().map(Vec::len).sum::<usize>() + self.scripts.len() * self.last.len()
     }
 
+    /// Clients that ask anything.
+    pub fn clients(&self) -> usize {
+        self.scripts.iter().filter(|script| !script.is_empty() || !self.last.is_empty()).count()
+    }
+
     /// What is impossible about it, if anything: a scenario from a file may hold any numbers.
     pub fn complaint(&self) -> Option<String> {
         let nodes = 1..=NODES_MAX;
@@ -139,7 +144,7 @@ impl<Op> Scenario<Op> {
 impl<Op: Debug> Display for Scenario<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Scenario { seed, nodes, length_ms, timeout_ms, .. } = self;
-        let clients = self.scripts.len();
+        let clients = self.clients();
         let s = |count: usize| if count == 1 { "" } else { "s" };
         write!(f, "seed {seed}: {nodes} node{}, {clients} client{}, ", s(usize::from(*nodes)), s(clients))?;
         writeln!(f, "{length_ms} ms, requests given up after {timeout_ms} ms")?;

@@ -62,6 +62,10 @@ fn a_failure_replays_from_its_file() {
     assert_eq!(again.finding, failure.ran.finding);
     assert_eq!(again.outcome.trace, failure.ran.outcome.trace);
     assert!(again.outcome.trace.is_some_and(|trace| !trace.lines.is_empty()));
+    // Some schedule of the same shows the mistake in the model world, too.
+    let limits = Limits { states_max: 50_000, ..Limits::default() };
+    let searched = abd.search(&read, &limits).expect("two writes and two reads are few");
+    assert!(searched.violation.is_some(), "{}", searched.extent);
     // It is the mutant's fault.
     let mut clean = read;
     clean.mutant = None;

@@ -34,6 +34,7 @@
 //! model checker that also crashes nodes); Herlihy & Wing 1990 (what is checked).
 
 mod judge;
+mod scenario;
 mod search;
 mod shorten;
 mod state;

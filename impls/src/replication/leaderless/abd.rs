@@ -40,6 +40,7 @@ use crate::protocol::{ClientId, Durable, Effect, Input, NodeId, Protocol, Reques
 use crate::replication::quorum::majority;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -94,7 +95,9 @@ crate::mutants! {
 ///
 /// Our own trial made the mistake of naming the node only, and seeded simulation found it: two
 /// writes that one node coordinated at the same time chose the same tag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// In traces `3 by n2:1:0`: the counter, and the write.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tag {
     /// One more than the largest that the write's quorum knew; 0 before any write.
     pub counter: u64,
@@ -102,8 +105,8 @@ pub struct Tag {
     pub write: Option<RoundId>,
 }
 
-/// An operation under way, as its coordinator numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// An operation under way, as its coordinator numbers it. In traces `n2:1:0`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoundId {
     /// The coordinator.
     pub node: NodeId,
@@ -111,6 +114,21 @@ pub struct RoundId {
     pub boots: u32,
     /// How many it had begun since.
     pub number: u32,
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.write {
+            Some(write) => write!(f, "{} by {write:?}", self.counter),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+impl fmt::Debug for RoundId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.node, self.boots, self.number)
+    }
 }
 
 /// A value and its age.

@@ -10,8 +10,12 @@
 use crate::scenario::Scenario;
 use shakedown_impls::protocol::NodeId;
 
-/// Other seeds that a candidate is tried with: few while much goes away at a time, many at the end.
+/// Seeds that a candidate is tried with, in round after round: few while there is much to remove, many at
+/// the end.
 const SEEDS: [u64; 4] = [2, 20, 200, 1_000];
+/// Seeds that a candidate is tried with from the start which removes everything; what removes less, in
+/// proportion. A failure that takes luck is not lost by trying hard where it pays.
+const SEEDS_FOR_ALL: f64 = 600.0;
 
 /// What came of shrinking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +71,9 @@ fn smaller<Op: Clone + PartialEq>(
     if candidate == shrunk.scenario {
         return Some(false);
     }
-    for seed in 0..seeds {
+    let (before, after) = (weight(&shrunk.scenario), weight(&candidate));
+    let removed = (before - after).max(0.0) / before;
+    for seed in 0..seeds.max((SEEDS_FOR_ALL * removed) as u64) {
         if shrunk.runs == runs_max {
             return None;
         }
@@ -79,6 +85,12 @@ fn smaller<Op: Clone + PartialEq>(
         }
     }
     Some(false)
+}
+
+/// How much there is to understand in a scenario.
+fn weight<Op>(scenario: &Scenario<Op>) -> f64 {
+    let parts = scenario.operations() + 4 * scenario.plan.faults.len() + usize::from(scenario.nodes);
+    parts as f64 + 1.0
 }
 
 /// A way to make a scenario smaller by one thing.
