@@ -195,7 +195,8 @@ pub enum Effect<P: Protocol> {
         /// What to say.
         msg: P::Msg,
     },
-    /// Answer a request.
+    /// Answer a request that came to this node. Only the node that was asked has a way to the client: from
+    /// another one the answer is lost.
     Reply {
         /// Who asked.
         client: ClientId,

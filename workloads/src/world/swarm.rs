@@ -85,6 +85,8 @@ struct Client<P: Protocol> {
     begun: usize,
     /// The request under way.
     asked: Option<(RequestId, P::Op)>,
+    /// The nodes that it went to: only they have a way back to the client.
+    asked_of: Vec<NodeId>,
     /// What is left to ask after everything is healed; nothing before.
     last: VecDeque<P::Op>,
     random: Random,
@@ -107,6 +109,8 @@ struct World<'w, P: Subject> {
     counts: Counts,
     effects: Vec<u64>,
     trace: Option<Trace>,
+    /// What a step wants done; empty between steps.
+    out: Vec<Effect<P>>,
 }
 
 impl<'w, P: Subject> World<'w, P> {
@@ -116,7 +120,7 @@ impl<'w, P: Subject> World<'w, P> {
         let clients = (0..scenario.scripts.len() as u64).map(|id| {
             let mut random = Random::stream(seed, "client", id);
             let node = NodeId(random.below(u64::from(scenario.nodes)) as u16);
-            Client { node, begun: 0, asked: None, last: VecDeque::new(), random }
+            Client { node, begun: 0, asked: None, asked_of: vec![], last: VecDeque::new(), random }
         });
         World {
             config,
@@ -134,6 +138,7 @@ impl<'w, P: Subject> World<'w, P> {
             counts: Counts::default(),
             effects: vec![0; scenario.plan.faults.len()],
             trace,
+            out: vec![],
         }
     }
 
@@ -247,6 +252,8 @@ impl<'w, P: Subject> World<'w, P> {
         self.requests += 1;
         let id = RequestId(self.requests);
         at.asked = Some((id, op.clone()));
+        at.asked_of.clear();
+        at.asked_of.push(at.node);
         let (to, there) = (at.node, at.random.exponential(MS));
         self.trace(Place::Client(client), Kind::Asks, || format!("{to}: {op:?}"));
         self.recorder.invoked(client, &op, self.now);
@@ -267,6 +274,7 @@ impl<'w, P: Subject> World<'w, P> {
         let at = &mut self.clients[client as usize];
         let Some((_, op)) = at.asked.clone().filter(|asked| asked.0 == id) else { return };
         at.node = NodeId(at.random.below(nodes) as u16);
+        at.asked_of.push(at.node);
         let (to, there) = (at.node, at.random.exponential(MS));
         self.trace(Place::Client(client), Kind::Retries, || format!("{to}: {op:?}"));
         self.queue.push(self.now + there, Event::Request { to, client, id, op });
@@ -327,6 +335,8 @@ impl<'w, P: Subject> World<'w, P> {
         while self.broke.is_none() && self.nodes[at].is_free() {
             if let Some(effect) = self.nodes[at].effects.pop_front() {
                 self.carry_out(id, effect);
+            } else if let Some((key, pick)) = self.nodes[at].chosen.pop_front() {
+                self.step(id, Input::Chosen { key, pick });
             } else if let Some(input) = self.nodes[at].inputs.pop_front() {
                 self.step(id, input);
             } else {
@@ -352,10 +362,10 @@ impl<'w, P: Subject> World<'w, P> {
             Input::Chosen { .. } => {}
         }
         let node = &mut self.nodes[usize::from(id.0)];
-        let (time, mut out) = (Time(node.clock.shows(self.now)), vec![]);
+        let time = Time(node.clock.shows(self.now));
         let state = node.state.as_mut().expect("a node that is up has a state");
-        match caught(|| state.step(self.config, time, input, &mut out)) {
-            Ok(()) => node.effects.extend(out),
+        match caught(|| state.step(self.config, time, input, &mut self.out)) {
+            Ok(()) => node.effects.extend(self.out.drain(..)),
             Err(how) => self.breaks(id, how),
         }
     }
@@ -372,6 +382,13 @@ impl<'w, P: Subject> World<'w, P> {
                 if client as usize >= self.clients.len() || id.0 > self.requests {
                     let how = format!("it answers request {} of c{client}, who never made it", id.0);
                     return self.breaks(from, how);
+                }
+                let at = &self.clients[client as usize];
+                let is_asked = at.asked.as_ref().is_some_and(|asked| asked.0 == id);
+                if is_asked && !at.asked_of.contains(&from) {
+                    return self.trace(Place::Node(from), Kind::Lost, || {
+                        format!("{ret:?} to c{client}, who did not ask here")
+                    });
                 }
                 let back = node.random.exponential(MS);
                 self.queue.push(self.now + back, Event::Answer { client, id, ret });
@@ -398,7 +415,7 @@ impl<'w, P: Subject> World<'w, P> {
             Effect::Choose { n: 0, key } => self.breaks(from, format!("its choice {key} is one of nothing")),
             Effect::Choose { key, n } => {
                 let pick = node.random.below(u64::from(n)) as u32;
-                node.inputs.push_front(Input::Chosen { key, pick });
+                node.chosen.push_back((key, pick));
             }
             Effect::Note(note) => {
                 self.trace(Place::Node(from), Kind::Note, || format!("{}: {}", note.kind, note.detail));

@@ -12,6 +12,8 @@ pub(super) struct Node<P: Protocol> {
     /// Effects not carried out yet; inputs wait behind them.
     pub(super) effects: VecDeque<Effect<P>>,
     pub(super) inputs: VecDeque<Input<P>>,
+    /// Answers to choices, which come before other inputs: key and pick.
+    pub(super) chosen: VecDeque<(u32, u32)>,
     /// For each timer that is set, which setting counts.
     pub(super) timers: BTreeMap<P::Timer, u64>,
     /// How often a timer was set.
@@ -36,6 +38,7 @@ impl<P: Protocol> Node<P> {
             disk: Disk::new(),
             effects: VecDeque::new(),
             inputs: VecDeque::new(),
+            chosen: VecDeque::new(),
             timers: BTreeMap::new(),
             settings: 0,
             life: 0,
@@ -61,6 +64,7 @@ impl<P: Protocol> Node<P> {
         self.state = None;
         self.effects.clear();
         self.inputs.clear();
+        self.chosen.clear();
         self.timers.clear();
         self.life += 1;
     }
