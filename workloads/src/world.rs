@@ -2,6 +2,8 @@
 
 pub mod model;
 pub mod swarm;
+#[cfg(test)]
+mod toy;
 
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,8 +5,9 @@ use crate::generator::Generator;
 use crate::judge::{Finding, judge};
 use crate::nemesis::{Fault, FaultKind, Plan};
 use crate::object::register;
-use crate::scenario::Settings;
+use crate::scenario::{Request, Settings};
 use crate::trace::Line;
+use crate::world::toy::{self, Toy};
 use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::mutants::{Mutant as _, Mutants};
 use shakedown_impls::object::register::Op;
@@ -187,4 +188,52 @@ fn failures_shrink_until_nothing_can_be_removed() {
         assert!(shrunk.scenario.operations() <= operations_most, "{}", shrunk.scenario.operations());
         assert!(fails(&serde_json::from_str(&text).expect("what is written can be read")));
     }
+}
+
+/// One request, of one client, in a quiet cluster.
+fn asked(nodes: u16, op: toy::Op) -> (Outcome, Option<Finding>) {
+    let settings = Settings {
+        nodes: Some(nodes),
+        clients: Some(1),
+        length_ms: Some(100),
+        nemeses: vec![],
+        ..Settings::usual::<toy::Op>()
+    };
+    let script = vec![Request { due_us: 0, op }];
+    let scenario = Scenario { scripts: vec![script], last: vec![op], ..Scenario::draw(0, &settings) };
+    let mut outcome = run_traced::<Toy>(&(), &scenario);
+    let finding = judge::<toy::Op>(&mut outcome, scenario.recovery_ms);
+    (outcome, finding)
+}
+
+#[test]
+fn what_the_boundary_forbids_is_a_finding() {
+    for (op, how) in [
+        (toy::Op::Panic, "it panicked: as it was told"),
+        (toy::Op::SendToItself, "it sends to n0: expected another of the 1 nodes"),
+        (toy::Op::SendToNobody, "it sends to n7: expected another of the 1 nodes"),
+        (toy::Op::AnswerNobody, "it answers request 1 of c9, who never made it"),
+        (toy::Op::ChooseFromNothing, "its choice 4 is one of nothing"),
+        (toy::Op::ChooseForEver, "it does not settle: 5000000 events and no end"),
+    ] {
+        let (outcome, finding) = asked(1, op);
+        let broke = Broke { node: NodeId(0), how: how.to_owned() };
+        assert_eq!(finding, Some(Finding::Broke(broke)));
+        assert!(outcome.trace.expect("a trace was asked for").to_string().contains(how));
+    }
+    for op in [toy::Op::Roll, toy::Op::RollTwice, toy::Op::WriteTwice] {
+        assert_eq!(asked(1, op).1, None, "{op:?}");
+    }
+}
+
+// A client of a real cluster has a connection to the node that it asks, and to no other.
+#[test]
+fn an_answer_from_a_node_that_was_not_asked_is_lost() {
+    let (outcome, finding) = asked(2, toy::Op::AnswerElsewhere);
+    let lines = outcome.trace.expect("a trace was asked for").lines;
+    let is_lost = |line: &&Line| line.kind == Kind::Lost && line.what.contains("who did not ask here");
+    let (lost, asked_itself) =
+        (lines.iter().filter(is_lost).count(), matches!(finding, Some(Finding::Broke(_))));
+    assert!(lost > 0 || asked_itself, "{lines:?}");
+    assert!(finding.is_some(), "nobody is answered");
 }
