@@ -37,18 +37,29 @@ pub struct Client<P: Protocol, N: Net> {
     net: N,
     pace: Pace,
     connection: Option<(NodeId, Connection<N::Stream>)>,
+    /// Whether a request was sent that nobody waited for the answer of.
+    is_abandoned: bool,
     of: std::marker::PhantomData<fn() -> P>,
 }
 
 impl<P: Protocol, N: Net> Client<P, N> {
     /// A client. No other one may have that id.
     pub fn new(id: ClientId, net: N, pace: Pace) -> Client<P, N> {
-        Client { id, net, pace, connection: None, of: std::marker::PhantomData }
+        Client { id, net, pace, connection: None, is_abandoned: false, of: std::marker::PhantomData }
     }
 
     /// Asks a node, and waits for its answer as long as the connection lives. Whoever waits no longer
-    /// drops the future; [`Client::hang_up`] then, if the node may be stuck.
+    /// drops the future; the next request then goes over a new connection, for the old one may be stuck.
     pub async fn ask(&mut self, node: NodeId, id: RequestId, op: P::Op) -> Result<P::Ret, AskError> {
+        if std::mem::replace(&mut self.is_abandoned, true) {
+            self.connection = None;
+        }
+        let ret = self.ask_on(node, id, op).await;
+        self.is_abandoned = false;
+        ret
+    }
+
+    async fn ask_on(&mut self, node: NodeId, id: RequestId, op: P::Op) -> Result<P::Ret, AskError> {
         if self.connection.as_ref().is_none_or(|(to, _)| *to != node) {
             self.dial(node).await.map_err(|error| AskError::Unreachable { node, error })?;
         }
@@ -60,7 +71,6 @@ impl<P: Protocol, N: Net> Client<P, N> {
         }
         loop {
             match self.packet().await {
-                // Answers to what was given up come late.
                 Ok(Packet::Reply(answered, ret)) if answered == id => return Ok(ret),
                 Ok(_) => {}
                 Err(why) => {
