@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::replay::{Header, Replay};
 use crate::scenario::Scenario;
 use crate::world::swarm::shrink::{Shrunk, shrink};
-use crate::world::{WorldName, swarm};
+use crate::world::{WorldName, sim, swarm};
 use serde::Serialize;
 use shakedown_checkers::history::History;
 use std::fmt::Debug;
@@ -91,7 +91,9 @@ pub fn run_in<P: Subject>(
     let outcome = match (world, is_traced) {
         (WorldName::Swarm, false) => swarm::run::<P>(config, scenario),
         (WorldName::Swarm, true) => swarm::run_traced::<P>(config, scenario),
-        _ => panic!("the {} world takes no seeds", world.name()),
+        (WorldName::Sim, false) => sim::run::<P>(config, scenario),
+        (WorldName::Sim, true) => sim::run_traced::<P>(config, scenario),
+        (WorldName::Model, _) => panic!("the {} world takes no seeds", world.name()),
     };
     judged(outcome, scenario, is_traced)
 }

@@ -1,6 +1,8 @@
 //! Worlds: what runs a protocol, and what it does to it.
 
+mod clock;
 pub mod model;
+pub mod sim;
 pub mod swarm;
 #[cfg(test)]
 mod toy;

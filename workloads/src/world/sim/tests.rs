@@ -1,0 +1,293 @@
+//! The ABD register in the simulation: clean seeds, caught mutants, the same again, faults that take
+//! effect. Servers that are not ours: `workloads/tests/any_server.rs`.
+
+use super::*;
+use crate::judge::{Finding, judge};
+use crate::nemesis::{Fault, FaultKind, Plan};
+use crate::outcome::Counts;
+use crate::random::Random;
+use crate::scenario::Settings;
+use crate::trace::{Kind, Line};
+use shakedown_checkers::history::Outcome as Ended;
+use shakedown_impls::mutants::{Mutant as _, Mutants};
+use shakedown_impls::object::register::Op;
+use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+use tracing::field::{Field, Visit};
+use tracing::span;
+
+fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
+    let config = Config { mutants, ..Config::new(scenario.nodes) };
+    let mut outcome = run::<Abd>(&config, scenario);
+    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
+    (outcome, finding)
+}
+
+fn scenario(seed: u64) -> Scenario<Op> {
+    Scenario::draw(seed, &Settings::usual::<Op>())
+}
+
+// No violation, no stall; and what the scenarios are meant to do happened.
+#[test]
+fn a_clean_register_is_linearizable_and_recovers() {
+    let (mut total, mut operations, mut vacuous, mut faults) = (Counts::default(), 0, 0, 0);
+    for seed in 0..100 {
+        let scenario = scenario(seed);
+        let (outcome, finding) = abd(&scenario, Mutants::default());
+        assert_eq!(finding, None, "seed {seed}, {}", scenario.plan);
+        total.restarts += outcome.counts.restarts;
+        total.lost += outcome.counts.lost;
+        total.delivered += outcome.counts.delivered;
+        total.seen += outcome.counts.seen;
+        total.records_lost += outcome.counts.records_lost;
+        total.records_repaired += outcome.counts.records_repaired;
+        total.disks_refused += outcome.counts.disks_refused;
+        operations += outcome.history.len();
+        faults += outcome.effects.len();
+        vacuous += outcome.effects.iter().filter(|&&effects| effects == 0).count();
+    }
+    println!("{total:?}, {operations} operations, {vacuous} of {faults} faults vacuous");
+    assert!(total.restarts > 100 && total.lost > 1_000 && total.delivered > 100_000, "{total:?}");
+    assert!(total.records_lost > 5 && total.records_repaired > 5 && total.disks_refused == 0, "{total:?}");
+    assert!(operations > 10_000 && total.seen > 5_000, "{operations} operations, {total:?}");
+    assert!(vacuous * 4 < faults, "{vacuous} of {faults} faults changed nothing");
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    for &mutant in Mutant::ALL {
+        let refuted = |seed| {
+            let (_, finding) = abd(&scenario(seed), Mutants::only(mutant));
+            matches!(finding, Some(Finding::Refuted { .. }))
+        };
+        let caught = (0..500).find(|&seed| refuted(seed));
+        println!("{}: seed {caught:?}", mutant.name());
+        assert!(caught.is_some(), "{} survives", mutant.name());
+    }
+}
+
+/// Writes down every segment that turmoil sends, drops and delivers.
+#[derive(Clone, Default)]
+struct Tape(Arc<Mutex<String>>);
+
+impl tracing::Subscriber for Tape {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "turmoil"
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut tape = self.0.lock().expect("nothing panics meanwhile");
+        event.record(&mut Fields(&mut tape));
+        tape.push('\n');
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Fields<'t>(&'t mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, "{field}={value:?} ");
+    }
+}
+
+/// Everything that can be known of a run: the history, the trace, and each segment on the network.
+fn told(seed: u64) -> String {
+    let scenario = scenario(seed);
+    let tape = Tape::default();
+    let outcome = tracing::subscriber::with_default(tape.clone(), || {
+        run_traced::<Abd>(&Config::new(scenario.nodes), &scenario)
+    });
+    let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
+    let others = format!("{:?}\n{:?}\n{:?}\n", outcome.history.others(), outcome.counts, outcome.effects);
+    let trace = outcome.trace.expect("a trace was asked for").to_string();
+    let segments = std::mem::take(&mut *tape.0.lock().expect("the run is over"));
+    rows + &others + &trace + &segments
+}
+
+// Tokio numbers tasks for the whole process, and ends those of a crashed host in an order that depends on
+// the numbers: so other tasks and simulations come between the two runs of a seed, and on another thread.
+#[test]
+fn a_seed_gives_the_same_run_byte_for_byte() {
+    let seeds = 0..20;
+    let first: Vec<String> = seeds.clone().map(told).collect();
+    let again = std::thread::spawn(move || {
+        let mut random = Random::new(1);
+        let again = |seed| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let spawns = random.below(9);
+            runtime.block_on(async {
+                for _ in 0..spawns {
+                    tokio::spawn(async {}).await.expect("nothing panics");
+                }
+            });
+            abd(&self::scenario(1_000 + seed), Mutants::default());
+            told(seed)
+        };
+        seeds.map(again).collect::<Vec<_>>()
+    });
+    for (seed, (first, again)) in first.iter().zip(again.join().expect("nothing panics")).enumerate() {
+        let differ = first.lines().zip(again.lines()).find(|(first, again)| first != again);
+        assert!(*first == again, "seed {seed} gave another run: {differ:?}");
+        assert!(first.contains("Delivered") && first.len() > 100_000, "seed {seed} tells little");
+    }
+    assert_ne!(first[0], first[3], "seeds differ");
+}
+
+fn with_fault(nodes: u16, kind: FaultKind) -> Outcome {
+    let plan = Plan { faults: vec![Fault { from_ms: 100, until_ms: 900, kind }] };
+    let settings =
+        Settings { nodes: Some(nodes), length_ms: Some(1_000), nemeses: vec![], ..Settings::usual::<Op>() };
+    let scenario = Scenario { plan, ..Scenario::draw(1, &settings) };
+    let config = Config::new(nodes);
+    let mut outcome = run_traced::<Abd>(&config, &scenario);
+    assert_eq!(judge::<Op>(&mut outcome, scenario.recovery_ms), None);
+    outcome
+}
+
+// The twin of every claim about faults: each of them does something when it should, and the history has
+// its beginning and its end.
+#[test]
+fn each_fault_takes_effect_and_is_recorded() {
+    let (node, other) = (NodeId(0), NodeId(1));
+    for kind in [
+        FaultKind::Split(vec![node]),
+        FaultKind::Flap(vec![node], 30),
+        FaultKind::Mute(vec![node]),
+        FaultKind::Bridge(node),
+        FaultKind::Ring,
+        FaultKind::Loss(200),
+        FaultKind::Duplication(200),
+        FaultKind::Delay(100),
+        FaultKind::Corruption(200),
+        FaultKind::Crash(node),
+        FaultKind::PowerLoss(vec![node, other]),
+        FaultKind::Pause(node),
+        FaultKind::SlowDisk(node, 50),
+        FaultKind::FailingDisk(node),
+        FaultKind::BitRot(node),
+        FaultKind::ClockJump(node, -5_000),
+        FaultKind::ClockDrift(node, 200),
+    ] {
+        let outcome = with_fault(5, kind.clone());
+        assert!(outcome.effects[0] > 0, "{kind} changed nothing");
+        let history = &outcome.history;
+        let told: Vec<_> = history.others().iter().map(|event| history.function(event.f)).collect();
+        assert_eq!(told, [format!("start-{}", kind.name()), format!("stop-{}", kind.name())]);
+    }
+}
+
+/// What a node heard while the fault lasted, from others.
+fn heard(outcome: &Outcome, node: u16, from: &[u16]) -> usize {
+    let lines = &outcome.trace.as_ref().expect("a trace was asked for").lines;
+    let is_heard = |line: &&Line| {
+        // What was on its way when the cut was made is lost; what was received already may wait.
+        line.kind == Kind::Heard
+            && line.place == crate::trace::Place::Node(NodeId(node))
+            && (110_000_000..900_000_000).contains(&line.time_ns)
+            && from.iter().any(|from| line.what.starts_with(&format!("n{from}: ")))
+    };
+    lines.iter().filter(is_heard).count()
+}
+
+// Turmoil's own partitions, one way each: who hears whom is what the plan says.
+#[test]
+fn partitions_cut_what_they_say_and_nothing_else() {
+    let split = with_fault(5, FaultKind::Split(vec![NodeId(0), NodeId(1)]));
+    assert_eq!((heard(&split, 0, &[2, 3, 4]), heard(&split, 3, &[0, 1])), (0, 0));
+    assert!(heard(&split, 0, &[1]) > 0 && heard(&split, 3, &[2, 4]) > 0);
+    let mute = with_fault(5, FaultKind::Mute(vec![NodeId(0)]));
+    assert_eq!(heard(&mute, 1, &[0]) + heard(&mute, 4, &[0]), 0);
+    assert!(heard(&mute, 0, &[1, 2, 3, 4]) > 0 && heard(&mute, 1, &[2, 3, 4]) > 0);
+    let bridge = with_fault(5, FaultKind::Bridge(NodeId(1)));
+    assert_eq!((heard(&bridge, 2, &[0, 4]), heard(&bridge, 0, &[2, 3])), (0, 0));
+    assert!(heard(&bridge, 2, &[1, 3]) > 0 && heard(&bridge, 1, &[0, 2, 3, 4]) > 0);
+}
+
+// Two faults cut the same way. The one that is healed first must not join what the other keeps apart.
+#[test]
+fn faults_that_overlap_end_one_by_one() {
+    let settings =
+        Settings { nodes: Some(3), length_ms: Some(1_000), nemeses: vec![], ..Settings::usual::<Op>() };
+    let fault = |from_ms, until_ms, kind| Fault { from_ms, until_ms, kind };
+    let node = NodeId(0);
+    let faults = vec![
+        fault(100, 900, FaultKind::Split(vec![node])),
+        fault(150, 200, FaultKind::Split(vec![node])),
+        fault(200, 600, FaultKind::Crash(NodeId(1))),
+        fault(250, 400, FaultKind::PowerLoss(vec![NodeId(1)])),
+        fault(300, 350, FaultKind::Crash(NodeId(1))),
+    ];
+    let scenario = Scenario { plan: Plan { faults }, ..Scenario::draw(1, &settings) };
+    let mut outcome = run_traced::<Abd>(&Config::new(3), &scenario);
+    assert_eq!(judge::<Op>(&mut outcome, scenario.recovery_ms), None);
+    assert_eq!((heard(&outcome, 0, &[1, 2]), outcome.counts.restarts), (0, 1));
+}
+
+// A process that is killed leaves its disk what it wrote; a machine without power may not.
+#[test]
+fn only_a_loss_of_power_loses_what_was_written() {
+    let lost = |kind: fn(NodeId) -> FaultKind| {
+        let mut lost = 0;
+        for seed in 0..40 {
+            let settings =
+                Settings { nodes: Some(3), length_ms: Some(300), nemeses: vec![], ..Settings::usual::<Op>() };
+            let faults = (0..3).map(|node| Fault { from_ms: 200, until_ms: 250, kind: kind(NodeId(node)) });
+            let plan = Plan { faults: faults.collect() };
+            let scenario = Scenario { plan, disk_us: 8_000, ..Scenario::draw(seed, &settings) };
+            let (outcome, finding) = abd(&scenario, Mutants::default());
+            assert_eq!((finding, outcome.counts.restarts), (None, 3));
+            lost += outcome.counts.records_lost;
+        }
+        lost
+    };
+    let (killed, dark) = (lost(FaultKind::Crash), lost(|node| FaultKind::PowerLoss(vec![node])));
+    assert!(killed == 0 && dark > 10, "{killed} records lost by killing, {dark} by loss of power");
+}
+
+#[test]
+fn a_rotten_bit_is_repaired_and_a_failing_disk_ends_the_node() {
+    let rotten = with_fault(3, FaultKind::BitRot(NodeId(0)));
+    assert_eq!((rotten.counts.restarts, rotten.counts.disks_refused), (1, 0));
+    let failing = with_fault(3, FaultKind::FailingDisk(NodeId(0)));
+    assert_eq!((failing.effects[0], failing.counts.restarts), (1, 1));
+    let down = |line: &&Line| line.kind == Kind::Down && line.what.contains("refuses to write");
+    assert_eq!(failing.trace.expect("a trace").lines.iter().filter(down).count(), 1);
+}
+
+// All nodes are down: nothing is answered, and what could not even be sent is known not to have happened.
+#[test]
+fn nobody_is_answered_while_all_are_down() {
+    let outcome = with_fault(3, FaultKind::PowerLoss(vec![NodeId(0), NodeId(1), NodeId(2)]));
+    let inside = |time: i64| (150_000_000..900_000_000).contains(&time);
+    let ended = |kind| {
+        let operations = outcome.history.operations();
+        operations.filter(|op| op.outcome == kind && inside(op.complete_time_ns)).count()
+    };
+    assert_eq!(ended(Ended::Ok), 0);
+    assert!(ended(Ended::Fail) > 0);
+    assert_eq!(outcome.counts.restarts, 3);
+}
+
+#[test]
+fn without_faults_everything_is_answered() {
+    for seed in 0..20 {
+        let settings = Settings { nemeses: vec![], ..Settings::usual::<Op>() };
+        let scenario = Scenario { disk_us: 50, ..Scenario::draw(seed, &settings) };
+        let (outcome, finding) = abd(&scenario, Mutants::default());
+        assert_eq!((finding, outcome.counts.lost, outcome.counts.restarts), (None, 0, 0));
+        assert!(outcome.history.operations().all(|op| op.outcome == Ended::Ok), "seed {seed}");
+    }
+}
