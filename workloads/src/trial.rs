@@ -66,7 +66,7 @@ impl<'t, P: Subject> Trial<'t, P> {
         Trial {
             config: Box::new(config),
             settings: Settings::usual::<P::Op>(),
-            worlds: vec![WorldName::Model, WorldName::Swarm],
+            worlds: WorldName::ALL.to_vec(),
             seeds: 0..200,
             runs_max: 20_000,
             directory: build_directory().join("shakedown"),

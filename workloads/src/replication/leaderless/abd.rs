@@ -25,7 +25,7 @@ impl Definition for Register {
         price: "two round trips for a write, one or two for a read, a disk write at a majority before each answer",
         not_covered: "requests that arrive twice; compare-and-set, which needs consensus",
         source: "Attiya, Bar-Noy & Dolev, J. ACM 1995; Lynch & Shvartsman, FTCS 1997",
-        worlds: &[WorldName::Model, WorldName::Swarm],
+        worlds: &WorldName::ALL,
         nemeses: &Nemesis::ALL,
     };
 

@@ -144,7 +144,6 @@ impl<Op: Operation, A: Asks<Op>> Client<Op, A> {
 }
 
 /// All clients in one task, so that they run in the order of their numbers.
-
 pub(super) struct Together<F>(pub(super) Vec<Option<Pin<Box<F>>>>);
 
 impl<F: Future<Output = ()>> Future for Together<F> {
