@@ -50,5 +50,5 @@ impl Protocol for Store {
 }
 
 fn main() {
-    Trial::<Store>::of(|nodes| nodes).check();
+    Trial::of::<Store>(|nodes| nodes).check();
 }

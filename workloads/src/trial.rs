@@ -10,7 +10,7 @@
 //! # #[allow(clippy::test_attr_in_doctest)]
 //! // #[test]
 //! fn my_register_is_linearizable() {
-//!     Trial::<Abd>::of(Config::new).seeds(0..20).check();
+//!     Trial::of::<Abd>(Config::new).seeds(0..20).check();
 //! }
 //! # my_register_is_linearizable();
 //! ```
@@ -25,10 +25,11 @@ use crate::hunt::{Hunt, hunt_with};
 use crate::nemesis::Nemesis;
 use crate::operation::{Operation, Subject};
 use crate::replay::{Header, Replay};
-use crate::run::{Failure, fail_in, run_in};
+use crate::run::{Failure, Ran, fail_in, judged, run_in};
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
 use crate::world::model::{Case, Exploration, Limits, explore};
+use crate::world::sim::{AskError, SERVER_NEMESES, Server, ServerResult, run_server};
 use shakedown_impls::protocol::{NodeId, Protocol};
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -37,15 +38,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::{env, fs, thread};
 
-/// What a protocol is put through.
-pub struct Trial<'t, P: Subject> {
-    config: Box<dyn Fn(u16) -> P::Config + Sync + 't>,
-    settings: Settings<<P::Op as Operation>::Kind>,
-    worlds: Vec<WorldName>,
+/// What an implementation is put through.
+pub struct Trial<'t, Op: Operation> {
+    name: String,
+    settings: Settings<Op::Kind>,
+    /// Searches a small case, on so many nodes.
+    search: Option<Box<Search<'t>>>,
+    /// How a seed is run, in each world that takes seeds.
+    run: Vec<(WorldName, Box<Run<'t, Op>>)>,
     seeds: Range<u64>,
-    runs_max: u64,
     directory: PathBuf,
 }
+
+type Search<'t> = dyn Fn(u16) -> Exploration + Sync + 't;
+type Run<'t, Op> = dyn Fn(&Scenario<Op>, bool) -> Ran + Sync + 't;
 
 /// What a trial found wrong.
 #[derive(Clone, Debug)]
@@ -54,21 +60,58 @@ pub enum Failed {
     Exploration(Box<Exploration>),
     /// With a seed.
     Seed(Box<Failure>),
+    /// Nothing was found wrong, and it says nothing: of so many seeds in that world none had an answer
+    /// that showed what another operation did.
+    Vacuous(WorldName, u64),
 }
 
 /// Where to find the replay file of a run that is to be repeated.
 const REPLAY_VARIABLE: &str = "SHAKEDOWN_REPLAY";
 
-impl<'t, P: Subject> Trial<'t, P> {
+impl<'t, Op: Operation> Trial<'t, Op> {
     /// Of a protocol that is configured like this for a number of nodes: the usual load, every fault,
-    /// 200 seeds, every world.
-    pub fn of(config: impl Fn(u16) -> P::Config + Sync + 't) -> Trial<'t, P> {
+    /// 200 seeds in the swarm and as many in the simulated network.
+    pub fn of<P>(config: impl Fn(u16) -> P::Config + Clone + Sync + 't) -> Trial<'t, Op>
+    where
+        P: Protocol<Op = Op> + Subject,
+    {
+        let in_world = |world| {
+            let config = config.clone();
+            let run = move |scenario: &Scenario<Op>, is_traced| {
+                run_in::<P>(world, &config(scenario.nodes), scenario, is_traced)
+            };
+            (world, Box::new(run) as Box<Run<'t, Op>>)
+        };
         Trial {
-            config: Box::new(config),
-            settings: Settings::usual::<P::Op>(),
-            worlds: WorldName::ALL.to_vec(),
+            name: std::any::type_name::<P>().to_owned(),
+            settings: Settings::usual::<Op>(),
+            run: vec![in_world(WorldName::Swarm), in_world(WorldName::Sim)],
+            search: Some(Box::new(move |nodes| search::<P>(nodes, config(nodes)))),
             seeds: 0..200,
-            runs_max: 20_000,
+            directory: build_directory().join("shakedown"),
+        }
+    }
+
+    /// Of any asynchronous server that uses turmoil's sockets, and files if it has any, in the simulated
+    /// network: the usual load, every fault that does not need our driver, 200 seeds. `serve` serves on a
+    /// node until it is killed; `ask` asks a node one thing. See [`run_server`].
+    pub fn server<S, SF, A, AF>(name: &str, serve: S, ask: A) -> Trial<'t, Op>
+    where
+        S: Fn(Server) -> SF + Clone + Sync + 'static,
+        SF: Future<Output = ServerResult> + 'static,
+        A: Fn(Op, NodeId) -> AF + Clone + Sync + 'static,
+        AF: Future<Output = Result<Op::Ret, AskError>> + 'static,
+    {
+        let run = move |scenario: &Scenario<Op>, is_traced| {
+            let outcome = run_server(scenario, serve.clone(), ask.clone());
+            judged(outcome, scenario, is_traced)
+        };
+        Trial {
+            name: name.to_owned(),
+            settings: Settings { nemeses: SERVER_NEMESES.to_vec(), ..Settings::usual::<Op>() },
+            run: vec![(WorldName::Sim, Box::new(run))],
+            search: None,
+            seeds: 0..200,
             directory: build_directory().join("shakedown"),
         }
     }
@@ -96,7 +139,7 @@ impl<'t, P: Subject> Trial<'t, P> {
     }
 
     /// With this load.
-    pub fn load(mut self, load: Generator<<P::Op as Operation>::Kind>) -> Self {
+    pub fn load(mut self, load: Generator<Op::Kind>) -> Self {
         self.settings.load = load;
         self
     }
@@ -108,8 +151,17 @@ impl<'t, P: Subject> Trial<'t, P> {
     }
 
     /// In these worlds only.
+    ///
+    /// # Panics
+    /// If it does not run in one of them.
     pub fn worlds(mut self, worlds: &[WorldName]) -> Self {
-        self.worlds = worlds.to_vec();
+        let has = |world| self.run.iter().any(|(other, _)| *other == world);
+        for &world in worlds {
+            let is_there = if world == WorldName::Model { self.search.is_some() } else { has(world) };
+            assert!(is_there, "{} does not run in the {} world", self.name, world.name());
+        }
+        self.run.retain(|(world, _)| worlds.contains(world));
+        self.search = self.search.filter(|_| worlds.contains(&WorldName::Model));
         self
     }
 
@@ -130,57 +182,55 @@ impl<'t, P: Subject> Trial<'t, P> {
 
     /// Runs it, and returns what came of each world that takes seeds, or the first failure.
     pub fn run(&self) -> Result<Vec<(WorldName, Hunt)>, Failed> {
-        let mut hunts = vec![];
-        for &world in &self.worlds {
-            if world == WorldName::Model {
-                self.search()?;
-            } else {
-                hunts.push((world, self.hunt(world)?));
+        if let Some(search) = &self.search {
+            let exploration = search(self.settings.nodes.unwrap_or(3));
+            if exploration.violation.is_some() {
+                return Err(Failed::Exploration(Box::new(exploration)));
             }
+        }
+        let mut hunts = vec![];
+        for (world, run) in &self.run {
+            let hunt = self.hunt(*world, &**run)?;
+            if hunt.seeds > 0 && hunt.vacuous == hunt.seeds {
+                return Err(Failed::Vacuous(*world, hunt.seeds));
+            }
+            hunts.push((*world, hunt));
         }
         Ok(hunts)
     }
 
-    /// A small case: each operation of a client at the next node, one crash. What is too large to look
-    /// at as a whole is looked at in part.
-    fn search(&self) -> Result<(), Failed> {
-        let nodes = self.settings.nodes.unwrap_or(3);
-        let mut case = Case::<P>::new(nodes, (self.config)(nodes));
-        for (client, script) in P::Op::small().into_iter().enumerate() {
-            let node = |at: usize| NodeId(((client + at) % usize::from(nodes)) as u16);
-            case = case.client(script.into_iter().enumerate().map(|(at, op)| (node(at), op)));
-        }
-        let exploration = explore(&case, &Limits { states_max: 100_000, ..Limits::default() });
-        if exploration.violation.is_some() { Err(Failed::Exploration(Box::new(exploration))) } else { Ok(()) }
-    }
-
-    fn hunt(&self, world: WorldName) -> Result<Hunt, Failed> {
+    fn hunt(&self, world: WorldName, run: &Run<'t, Op>) -> Result<Hunt, Failed> {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         let stop = AtomicBool::new(false);
-        let run = |scenario: &Scenario<P::Op>, is_traced| {
-            run_in::<P>(world, &(self.config)(scenario.nodes), scenario, is_traced)
-        };
-        let one = |seed| Ok::<_, Infallible>(run(&Scenario::draw(seed, &self.settings), false));
+        let draw = |seed| Scenario::draw(seed, &self.settings);
+        let one = |seed| Ok::<_, Infallible>(run(&draw(seed), false));
         let hunt =
             hunt_with(&one, self.seeds.clone(), jobs, &stop, &|_| ()).unwrap_or_else(|never| match never {});
         let Some(seed) = hunt.failing else { return Ok(hunt) };
-        let header = Header { pattern: name::<P>(), world, mutant: None };
-        let scenario = Scenario::draw(seed, &self.settings);
-        let runs_max = if world == WorldName::Swarm { self.runs_max } else { self.runs_max / 100 };
+        let header = Header { pattern: &self.name, world, mutant: None };
+        // A run in the simulated network takes about a hundred times as long.
+        let runs_max = if world == WorldName::Swarm { 20_000 } else { 400 };
         let failure =
-            fail_in(&header, &scenario, runs_max, &stop, &mut |scenario, traced| run(scenario, traced));
+            fail_in(&header, &draw(seed), runs_max, &stop, &mut |scenario, traced| run(scenario, traced));
         Err(Failed::Seed(Box::new(failure.expect("a seed that failed fails again"))))
     }
 
     fn check_again(&self, file: &Path) {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let replay = Replay::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        if replay.pattern != name::<P>() {
-            println!("{} is about {}, not about {}: skipped", file.display(), replay.pattern, name::<P>());
+        let run = self.run.iter().find(|(world, _)| *world == replay.world && replay.pattern == self.name);
+        let Some((world, run)) = run else {
+            let Replay { pattern, world, .. } = &replay;
+            println!(
+                "{} is about {pattern} in the {} world: nothing to do here",
+                file.display(),
+                world.name()
+            );
             return;
-        }
+        };
+        println!("{} again, in the {} world", file.display(), world.name());
         let scenario = replay.scenario().unwrap_or_else(|why| panic!("{}: {why}", file.display()));
-        let ran = run_in::<P>(replay.world, &(self.config)(scenario.nodes), &scenario, true);
+        let ran = run(&scenario, true);
         if let Some(finding) = &ran.finding {
             let trace = ran.outcome.trace.as_ref().map(ToString::to_string).unwrap_or_default();
             panic!("{finding}\n\n{}\n{trace}", ran.told);
@@ -195,6 +245,13 @@ impl<'t, P: Subject> Trial<'t, P> {
                 let violation = exploration.violation.as_ref().expect("a failed exploration has a violation");
                 return format!("{violation}\n{}, in the model world\n", exploration.extent);
             }
+            Failed::Vacuous(world, seeds) => {
+                return format!(
+                    "vacuous: in none of {seeds} seeds in the {} world did an answer show what another operation \
+                     did; does anybody answer?",
+                    world.name()
+                );
+            }
             Failed::Seed(failure) => failure,
         };
         let Failure { replay, ran, .. } = &**failure;
@@ -203,7 +260,7 @@ impl<'t, P: Subject> Trial<'t, P> {
             format!("{}\n\nFound with seed {seed} in the {world} world, then made small:\n", replay.finding);
         let trace = ran.outcome.trace.as_ref().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "{}\nWhat happened:\n{trace}", ran.told);
-        let file = self.directory.join(format!("{}-{world}-{seed}.json", short(name::<P>())));
+        let file = self.directory.join(format!("{}-{world}-{seed}.json", short(&self.name)));
         let written = fs::create_dir_all(&self.directory).and_then(|()| fs::write(&file, replay.text()));
         match written {
             Ok(()) => {
@@ -220,15 +277,22 @@ impl<'t, P: Subject> Trial<'t, P> {
     }
 }
 
+/// A small case: each operation of a client at the next node. What is too large to look at as a whole is
+/// looked at in part.
+fn search<P: Subject>(nodes: u16, config: P::Config) -> Exploration {
+    let mut case = Case::<P>::new(nodes, config);
+    for (client, script) in P::Op::small().into_iter().enumerate() {
+        let node = |at: usize| NodeId(((client + at) % usize::from(nodes)) as u16);
+        case = case.client(script.into_iter().enumerate().map(|(at, op)| (node(at), op)));
+    }
+    explore(&case, &Limits { states_max: 100_000, ..Limits::default() })
+}
+
 /// Where cargo builds: tests run in the package's folder, which may be one of several in a workspace.
 fn build_directory() -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let root = here.ancestors().find(|folder| folder.join("Cargo.lock").exists()).unwrap_or(&here);
     root.join("target")
-}
-
-fn name<P: Protocol>() -> &'static str {
-    std::any::type_name::<P>()
 }
 
 /// A type's name without its path and parameters: what a file can be called.

@@ -4,15 +4,20 @@
 #[path = "../examples/wrong_store.rs"]
 mod wrong_store;
 
+use shakedown_workloads::generator::Generator;
+use shakedown_workloads::object::register::Kind;
 use shakedown_workloads::replay::Replay;
 use shakedown_workloads::trial::Trial;
 use shakedown_workloads::world::WorldName;
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 use wrong_store::Store;
 
 fn message(worlds: &[WorldName]) -> String {
-    let check = || Trial::<Store>::of(|nodes| nodes).worlds(worlds).check();
-    *catch_unwind(check).expect_err("the store is wrong").downcast::<String>().expect("it says why")
+    panic_of(|| Trial::of::<Store>(|nodes| nodes).worlds(worlds).check())
+}
+
+fn panic_of(check: impl FnOnce() + UnwindSafe) -> String {
+    *catch_unwind(check).expect_err("something is wrong").downcast::<String>().expect("it says what")
 }
 
 #[test]
@@ -36,4 +41,13 @@ fn a_seed_tells_the_story_and_replays() {
         Replay::parse(&std::fs::read_to_string(file).expect("it was written")).expect("it can be read");
     let scenario = replay.scenario::<shakedown_impls::object::register::Op>().expect("it is of registers");
     assert!(scenario.operations() <= 4 && scenario.plan.faults.is_empty(), "{scenario}");
+}
+
+// Nobody contradicts a store that never answers; that must not pass for correct.
+#[test]
+fn a_store_that_nobody_hears_of_is_vacuous() {
+    let nothing = Generator::Always(Kind::Write).limit(0);
+    let trial = || Trial::of::<Store>(|nodes| nodes).worlds(&[WorldName::Swarm]).seeds(0..5).load(nothing);
+    let told = panic_of(|| trial().check());
+    assert!(told.starts_with("vacuous: in none of 5 seeds in the swarm world"), "{told}");
 }
