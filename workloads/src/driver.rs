@@ -14,4 +14,4 @@ pub mod link;
 pub mod log;
 pub mod node;
 pub mod tcp;
-mod timers;
+pub(crate) mod timers;

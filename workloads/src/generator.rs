@@ -86,7 +86,7 @@ impl<K: Clone> Generator<K> {
                 of.next(now_us, random)
             }
             Generator::Until(ms, of) => of.next(now_us, random).filter(|(due_us, _)| *due_us < *ms * 1_000),
-            Generator::Every(us, of) => of.next(now_us + random.exponential((*us).max(1)), random),
+            Generator::Every(us, of) => of.next(now_us + random.duration((*us).max(1)), random),
         }
     }
 }

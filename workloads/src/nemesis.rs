@@ -187,7 +187,7 @@ impl Plan {
             for _ in 0..1 + random.below(8) {
                 let kind = on[random.below(on.len() as u64) as usize].draw(random, nodes);
                 let from_ms = random.below(length_ms);
-                let until_ms = (from_ms + 1 + random.exponential(length_ms / 6)).min(length_ms);
+                let until_ms = (from_ms + 1 + random.duration(length_ms / 6)).min(length_ms);
                 faults.push(Fault { from_ms, until_ms, kind });
             }
         }

@@ -75,12 +75,54 @@ impl Random {
         }
     }
 
+    /// The same from one draw instead of four. Synthetic histories keep to the other: what a seed means there
+    /// is published.
+    ///
+    /// A duration falls into steps of `ln 2`, each half as likely as the one before (so the number of leading
+    /// zeros of a draw says which), and is distributed alike within each: by a table of the inverse, in
+    /// integers, so that no platform's logarithm has a say in what a seed means.
+    pub(crate) fn duration(&mut self, mean: u64) -> u64 {
+        let mut steps = 0;
+        let draw = loop {
+            let draw = self.0.next_u64();
+            let zeros = u64::from(((draw >> 48) | 1).leading_zeros() - 48);
+            steps += zeros;
+            // All sixteen bits are zero: it goes on. The last bit was set above, hence 15 zeros.
+            if draw >> 48 != 0 {
+                break draw;
+            }
+            steps += 1;
+        };
+        let (at, part) = (((draw >> 40) & 0xff) as usize, draw & 0xff_ffff_ffff);
+        let between = ((WITHIN[at + 1] - WITHIN[at]) * part) >> 40;
+        let units = u128::from(steps * WITHIN[256] + WITHIN[at] + between);
+        ((units * u128::from(mean)) >> 24).max(1) as u64
+    }
+
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u64 + 1) as usize);
         }
     }
 }
+
+/// `-ln(1 - i/512)` in units of 2^-24, for `i` up to 256, where it is `ln 2`.
+const WITHIN: [u64; 257] = {
+    let mut table = [0; 257];
+    let mut i = 0;
+    while i <= 256 {
+        // The logarithm's series, in units of 2^-64: x + x^2/2 + x^3/3 + ...
+        let (mut power, mut sum, mut n): (u128, u128, u128) = (1 << 64, 0, 1);
+        while n <= 64 {
+            power = power * i / 512;
+            sum += power / n;
+            n += 1;
+        }
+        table[i as usize] = ((sum + (1 << 39)) >> 40) as u64;
+        i += 1;
+    }
+    table
+};
 
 /// Chance, for an operation of some kind.
 pub struct Draws<'r> {
@@ -111,15 +153,31 @@ impl Draws<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn exponential_draws_have_the_mean_and_the_tail_of_the_distribution() {
-        // 100,000 draws: the mean's standard error is 0.3%, that of the tail's share 0.11%.
+    // 100,000 draws: the mean's standard error is 0.3%.
+    #[track_caller]
+    fn is_exponential(mut draw: impl FnMut(&mut Random) -> u64) {
         let mut random = Random::new(7);
-        let draws: Vec<u64> = (0..100_000).map(|_| random.exponential(1_000_000)).collect();
+        let draws: Vec<u64> = (0..100_000).map(|_| draw(&mut random)).collect();
         let mean = draws.iter().sum::<u64>() / 100_000;
         assert!((985_000..1_015_000).contains(&mean), "{mean}");
-        let beyond_two = draws.iter().filter(|&&d| d > 2_000_000).count();
-        assert!((13_000..14_100).contains(&beyond_two), "e^-2 of the draws, not {beyond_two}");
+        // e^-0.1, e^-1, e^-2 and e^-8 of the draws are longer, give or take four standard errors.
+        for (beyond, share) in [(0.1, 0.904_837), (1.0, 0.367_879), (2.0, 0.135_335), (8.0, 0.000_335_5)] {
+            let longer = draws.iter().filter(|&&d| d as f64 > beyond * 1e6).count() as f64 / 1e5;
+            let error = 4.0 * (share * (1.0 - share) / 1e5_f64).sqrt();
+            assert!((longer - share).abs() < error, "{longer} of the draws are beyond {beyond}, not {share}");
+        }
+    }
+
+    #[test]
+    fn durations_have_the_mean_and_the_tail_of_the_distribution() {
+        is_exponential(|random| random.exponential(1_000_000));
+        is_exponential(|random| random.duration(1_000_000));
+    }
+
+    #[test]
+    fn the_table_ends_at_the_logarithm_of_two() {
+        assert_eq!((WITHIN[0], WITHIN[256]), (0, 11_629_080)); // 0.693147180559... * 2^24
+        assert!(WITHIN.is_sorted());
     }
 
     #[test]

@@ -122,7 +122,7 @@ struct Node<P: Protocol, L, D, C, T> {
     clock: C,
     trace: T,
     random: Random,
-    timers: Timers<P::Timer>,
+    timers: Timers<P::Timer, Instant>,
 }
 
 impl<P, L, D, C, T> Node<P, L, D, C, T>

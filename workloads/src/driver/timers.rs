@@ -1,68 +1,63 @@
-//! Timers that are set, by name and by when they go off.
+//! Timers that are set, by name and by when they go off. There are few at a time, and most are
+//! cancelled: so they stand in a row, and setting one moves no memory.
 
-use std::collections::BTreeMap;
-use tokio::time::Instant;
-
-/// When, and which setting: of two that are due together the one set first goes off first.
-type Due = (Instant, u64);
-
+/// Timers named `T`, on a clock that shows `I`.
 #[derive(Debug)]
-pub(super) struct Timers<T> {
-    by_due: BTreeMap<Due, T>,
-    by_name: BTreeMap<T, Due>,
-    settings: u64,
+pub(crate) struct Timers<T, I> {
+    /// In the order of setting.
+    set: Vec<(I, T)>,
 }
 
-impl<T> Default for Timers<T> {
-    fn default() -> Timers<T> {
-        Timers { by_due: BTreeMap::new(), by_name: BTreeMap::new(), settings: 0 }
+impl<T, I> Default for Timers<T, I> {
+    fn default() -> Timers<T, I> {
+        Timers { set: vec![] }
     }
 }
 
-impl<T: Ord + Clone> Timers<T> {
+impl<T: Eq, I: Ord + Copy> Timers<T, I> {
     /// Has a timer go off at a time, and not when it would have before.
-    pub(super) fn set(&mut self, timer: T, at: Instant) {
+    pub(crate) fn set(&mut self, timer: T, at: I) {
         self.cancel(&timer);
-        self.settings += 1;
-        self.by_due.insert((at, self.settings), timer.clone());
-        self.by_name.insert(timer, (at, self.settings));
+        self.set.push((at, timer));
     }
 
-    pub(super) fn cancel(&mut self, timer: &T) {
-        if let Some(due) = self.by_name.remove(timer) {
-            self.by_due.remove(&due);
-        }
+    pub(crate) fn cancel(&mut self, timer: &T) {
+        self.set.retain(|(_, other)| other != timer);
     }
 
     /// When the next one goes off.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.by_due.first_key_value().map(|(due, _)| due.0)
+    pub(crate) fn next(&self) -> Option<I> {
+        self.set.iter().map(|(at, _)| *at).min()
     }
 
-    /// Takes the next one.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let (_, timer) = self.by_due.pop_first()?;
-        self.by_name.remove(&timer);
-        Some(timer)
+    /// Takes the next one; of two that go off together, the one that was set first.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let first = (0..self.set.len()).min_by_key(|&i| self.set[i].0)?;
+        Some(self.set.remove(first).1)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.set.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn timers_go_off_in_their_order_once_and_not_when_cancelled() {
-        let (start, mut timers) = (tokio::time::Instant::now(), Timers::default());
-        let after = |ms| start + Duration::from_millis(ms);
-        for (timer, ms) in [("late", 9), ("again", 1), ("never", 2), ("first", 5), ("second", 5)] {
-            timers.set(timer, after(ms));
+        let mut timers = Timers::default();
+        for (timer, at) in [("late", 9), ("again", 1), ("never", 2), ("first", 5), ("second", 5)] {
+            timers.set(timer, at);
         }
         timers.cancel(&"never");
-        timers.set("again", after(7));
-        assert_eq!(timers.next(), Some(after(5)));
+        timers.set("again", 7);
+        assert_eq!(timers.next(), Some(5));
         let order: Vec<&str> = std::iter::from_fn(|| timers.pop()).collect();
         assert_eq!(order, ["first", "second", "again", "late"]);
+        timers.set("gone", 1);
+        timers.clear();
+        assert_eq!(timers.next(), None);
     }
 }

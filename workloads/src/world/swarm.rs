@@ -67,16 +67,44 @@ fn run_with<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>, trace: O
 }
 
 enum Event<P: Protocol> {
-    Deliver { from: NodeId, to: NodeId, msg: P::Msg },
-    Request { to: NodeId, client: u32, id: RequestId, op: P::Op },
-    Answer { client: u32, id: RequestId, ret: P::Ret },
-    Retry { client: u32, id: RequestId },
-    GiveUp { client: u32, id: RequestId },
-    Ask { client: u32 },
-    Timer { node: NodeId, life: u32, timer: P::Timer, set: u64 },
-    Written { node: NodeId, life: u32 },
-    Begin { fault: usize },
-    Heal { fault: usize },
+    Deliver {
+        from: NodeId,
+        to: NodeId,
+        msg: P::Msg,
+    },
+    Request {
+        to: NodeId,
+        client: u32,
+        id: RequestId,
+        op: P::Op,
+    },
+    Answer {
+        client: u32,
+        id: RequestId,
+        ret: P::Ret,
+    },
+    Ask {
+        client: u32,
+    },
+    /// A client may have lost its patience.
+    Impatient {
+        client: u32,
+    },
+    /// A timer may be due.
+    Wake {
+        node: NodeId,
+        life: u32,
+    },
+    Written {
+        node: NodeId,
+        life: u32,
+    },
+    Begin {
+        fault: usize,
+    },
+    Heal {
+        fault: usize,
+    },
 }
 
 struct Client<P: Protocol> {
@@ -85,6 +113,11 @@ struct Client<P: Protocol> {
     begun: usize,
     /// The request under way.
     asked: Option<(RequestId, P::Op)>,
+    /// When it asks another node, and when it gives up.
+    retry_at: Option<u64>,
+    give_up_at: Option<u64>,
+    /// When it looks at the time, if at all.
+    wake: Option<u64>,
     /// The nodes that it went to: only they have a way back to the client.
     asked_of: Vec<NodeId>,
     /// What is left to ask after everything is healed; nothing before.
@@ -120,7 +153,17 @@ impl<'w, P: Subject> World<'w, P> {
         let clients = (0..scenario.scripts.len() as u64).map(|id| {
             let mut random = Random::stream(seed, "client", id);
             let node = NodeId(random.below(u64::from(scenario.nodes)) as u16);
-            Client { node, begun: 0, asked: None, asked_of: vec![], last: VecDeque::new(), random }
+            Client {
+                node,
+                begun: 0,
+                asked: None,
+                retry_at: None,
+                give_up_at: None,
+                wake: None,
+                asked_of: vec![],
+                last: VecDeque::new(),
+                random,
+            }
         });
         World {
             config,
@@ -201,11 +244,9 @@ impl<'w, P: Subject> World<'w, P> {
             Event::Request { to, client, id, op } => {
                 self.input(to, Input::Request { client: ClientId(client), id, op });
             }
-            Event::Timer { node, life, timer, set } => {
-                let at = &mut self.nodes[usize::from(node.0)];
-                if at.life == life && at.timers.get(&timer) == Some(&set) {
-                    at.timers.remove(&timer);
-                    self.input(node, Input::Timer(timer));
+            Event::Wake { node, life } => {
+                if self.nodes[usize::from(node.0)].life == life {
+                    self.go_on(node);
                 }
             }
             Event::Written { node, life } => {
@@ -217,8 +258,7 @@ impl<'w, P: Subject> World<'w, P> {
             }
             Event::Ask { client } => self.ask(client),
             Event::Answer { client, id, ret } => self.answered(client, id, Some(ret)),
-            Event::Retry { client, id } => self.retry(client, id),
-            Event::GiveUp { client, id } => self.answered(client, id, None),
+            Event::Impatient { client } => self.impatient(client),
             Event::Begin { fault } => self.begin(fault),
             Event::Heal { fault } => self.heal(fault),
         }
@@ -254,18 +294,43 @@ impl<'w, P: Subject> World<'w, P> {
         at.asked = Some((id, op.clone()));
         at.asked_of.clear();
         at.asked_of.push(at.node);
-        let (to, there) = (at.node, at.random.exponential(MS));
+        let (to, there) = (at.node, at.random.duration(MS));
         self.trace(Place::Client(client), Kind::Asks, || format!("{to}: {op:?}"));
         self.recorder.invoked(client, &op, self.now);
-        if let Some(ms) = self.scenario.retry_ms.filter(|_| op.is_repeatable()) {
-            self.queue.push(self.now + ms * MS, Event::Retry { client, id });
-        }
+        let retry = self.scenario.retry_ms.filter(|_| op.is_repeatable());
         self.queue.push(self.now + there, Event::Request { to, client, id, op });
         // The healed cluster gets all the time there is.
-        if !self.is_healed {
-            let patience = self.scenario.timeout_ms * MS;
-            self.queue.push(self.now + patience, Event::GiveUp { client, id });
+        let (now, patience) = (self.now, self.scenario.timeout_ms);
+        let at = &mut self.clients[client as usize];
+        at.retry_at = retry.map(|ms| now + ms.max(1) * MS);
+        at.give_up_at = (!self.is_healed).then(|| now + patience * MS);
+        self.wait(client);
+    }
+
+    /// Has the client look at the time when it has to. It mostly has its answer before that: so there is
+    /// one event for many requests.
+    fn wait(&mut self, client: u32) {
+        let at = &mut self.clients[client as usize];
+        let Some(next) = at.retry_at.into_iter().chain(at.give_up_at).min() else { return };
+        if at.wake.is_none_or(|wake| wake > next) {
+            at.wake = Some(next);
+            self.queue.push(next, Event::Impatient { client });
         }
+    }
+
+    fn impatient(&mut self, client: u32) {
+        let (now, at) = (self.now, &mut self.clients[client as usize]);
+        at.wake.take_if(|wake| *wake <= now);
+        let Some((id, _)) = at.asked else { return };
+        let gives_up = at.give_up_at.is_some_and(|time| time <= now);
+        let retries = at.retry_at.take_if(|time| *time <= now).is_some();
+        if gives_up {
+            return self.answered(client, id, None);
+        }
+        if retries {
+            self.retry(client, id);
+        }
+        self.wait(client);
     }
 
     /// Sends the request that the client still waits for to another node as well.
@@ -275,11 +340,11 @@ impl<'w, P: Subject> World<'w, P> {
         let Some((_, op)) = at.asked.clone().filter(|asked| asked.0 == id) else { return };
         at.node = NodeId(at.random.below(nodes) as u16);
         at.asked_of.push(at.node);
-        let (to, there) = (at.node, at.random.exponential(MS));
+        let (to, there) = (at.node, at.random.duration(MS));
         self.trace(Place::Client(client), Kind::Retries, || format!("{to}: {op:?}"));
         self.queue.push(self.now + there, Event::Request { to, client, id, op });
         let after = self.scenario.retry_ms.expect("only scenarios with retries retry");
-        self.queue.push(self.now + after.max(1) * MS, Event::Retry { client, id });
+        self.clients[client as usize].retry_at = Some(self.now + after.max(1) * MS);
     }
 
     fn answered(&mut self, client: u32, id: RequestId, ret: Option<P::Ret>) {
@@ -337,11 +402,19 @@ impl<'w, P: Subject> World<'w, P> {
                 self.carry_out(id, effect);
             } else if let Some((key, pick)) = self.nodes[at].chosen.pop_front() {
                 self.step(id, Input::Chosen { key, pick });
+            } else if let Some(timer) = self.nodes[at].due(self.now) {
+                self.step(id, Input::Timer(timer));
             } else if let Some(input) = self.nodes[at].inputs.pop_front() {
                 self.step(id, input);
             } else {
                 break;
             }
+        }
+        // One that is not free looks at its timers when it is.
+        let node = &mut self.nodes[at];
+        if let Some(due) = node.is_free().then(|| node.wake()).flatten() {
+            let life = node.life;
+            self.queue.push(due.max(self.now), Event::Wake { node: id, life });
         }
     }
 
@@ -390,20 +463,15 @@ impl<'w, P: Subject> World<'w, P> {
                         format!("{ret:?} to c{client}, who did not ask here")
                     });
                 }
-                let back = node.random.exponential(MS);
+                let back = node.random.duration(MS);
                 self.queue.push(self.now + back, Event::Answer { client, id, ret });
             }
             Effect::SetTimer { timer, after } => {
                 let width = after.end.saturating_sub(after.start).as_nanos() as u64;
                 let wait = after.start.as_nanos() as u64 + node.random.below(width.max(1));
-                node.settings += 1;
-                let (life, set, wait) = (node.life, node.settings, node.clock.takes(wait));
-                node.timers.insert(timer.clone(), set);
-                self.queue.push(self.now + wait, Event::Timer { node: from, life, timer, set });
+                node.timers.set(timer, self.now + node.clock.takes(wait));
             }
-            Effect::CancelTimer(timer) => {
-                node.timers.remove(&timer);
-            }
+            Effect::CancelTimer(timer) => node.timers.cancel(&timer),
             Effect::Persist(record) => {
                 node.disk.writing.push(record);
                 while let Some(Effect::Persist(_)) = node.effects.front() {

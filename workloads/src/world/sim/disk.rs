@@ -49,7 +49,7 @@ impl SimDisk {
     /// The time that writing takes. The simulation's clock has a resolution of 1 ms: less is nothing.
     async fn take_time(&self) {
         let id = self.id;
-        let mut takes = self.shared.machine(id).random.exponential(self.shared.disk_us * 1_000);
+        let mut takes = self.shared.machine(id).random.duration(self.shared.disk_us * 1_000);
         let slow = self.shared.fault(|kind| matches!(kind, FaultKind::SlowDisk(node, _) if *node == id));
         if let Some(fault) = slow
             && let FaultKind::SlowDisk(_, ms) = self.shared.plan.faults[fault].kind

@@ -31,7 +31,7 @@ impl<P: Protocol, L: Link<P>> FaultyLink<P, L> {
     }
 
     fn hold(&mut self, to: NodeId, msg: P::Msg, mean_ns: u64) {
-        let wait = self.shared.machine(self.me).random.exponential(mean_ns);
+        let wait = self.shared.machine(self.me).random.duration(mean_ns);
         self.holds += 1;
         self.held.insert((Instant::now() + Duration::from_nanos(wait), self.holds), (to, msg));
     }

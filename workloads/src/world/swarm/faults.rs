@@ -74,7 +74,7 @@ impl<P: Subject> World<'_, P> {
             }
         }
         let node = &mut self.nodes[usize::from(id.0)];
-        let mut takes = node.random.exponential(self.scenario.disk_us * US);
+        let mut takes = node.random.duration(self.scenario.disk_us * US);
         if let Some(ms) = slower {
             takes += node.random.below(u64::from(ms) * MS + 1);
         }

@@ -53,7 +53,7 @@ impl<P: Subject> World<'_, P> {
     }
 
     fn deliver(&mut self, from: NodeId, to: NodeId, msg: P::Msg, mean: u64) {
-        let takes = self.nodes[usize::from(from.0)].random.exponential(mean);
+        let takes = self.nodes[usize::from(from.0)].random.duration(mean);
         self.trace(Place::Link(from, to), Kind::Sent, || {
             format!("{msg:?} (arrives after {} us)", takes / 1_000)
         });
