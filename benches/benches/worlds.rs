@@ -2,13 +2,21 @@
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use shakedown_benches::{Request as Asked, repository};
-use shakedown_workloads::catalogue::{Pattern, Request, find};
+use shakedown_impls::object::register::Op;
+use shakedown_impls::replication::leaderless::abd::{Abd, Config};
+use shakedown_workloads::catalogue::{Request, find};
+use shakedown_workloads::generator::Generator;
+use shakedown_workloads::hunt::hunt;
 use shakedown_workloads::nemesis::Nemesis;
+use shakedown_workloads::object::register::Kind;
+use shakedown_workloads::run::run_in;
+use shakedown_workloads::scenario::{Scenario, Settings};
 use shakedown_workloads::world::WorldName;
 use shakedown_workloads::world::model::{Extent, Limits};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Seeds that a sample runs in turn, the same in each world.
@@ -17,6 +25,8 @@ const SEEDS: u64 = 50;
 const GOAL: f64 = 50.0;
 /// A case of the model world that is large enough to be measured.
 const CASE: usize = 4;
+/// Seeds of a hunt.
+const HUNTED: u64 = 4_000;
 
 fn main() {
     let asked = Asked::parse(std::env::args().skip(1));
@@ -24,37 +34,22 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
-    let abd = find("abd").expect("it is in the catalogue");
     let mut table = String::from(PREFACE);
-    for (name, nemeses) in [("no faults", vec![]), ("every fault", Nemesis::ALL.to_vec())] {
-        let request = |world| Request {
-            nodes: Some(3),
-            clients: Some(3),
-            length_ms: Some(500),
-            nemeses: Some(nemeses.clone()),
-            ..Request::new(world)
-        };
-        let mut rate = |world| seeds_per_second(&mut criterion, abd, name, &request(world), &asked);
+    for row in ROWS {
+        let scenarios: Vec<Scenario<Op>> = (0..SEEDS).map(|seed| row.scenario(seed)).collect();
+        let mut rate = |world| seeds_per_second(&mut criterion, row.name, world, &scenarios, &asked);
         if let (Some(swarm), Some(sim)) = (rate(WorldName::Swarm), rate(WorldName::Sim)) {
-            let operations = operations(abd, &request(WorldName::Swarm));
+            let operations = scenarios.iter().map(Scenario::operations).sum::<usize>() / scenarios.len();
             let (ratio, met) = (swarm / sim, if swarm / sim > GOAL { "yes" } else { "no" });
+            let Row { name, length_ms, .. } = row;
             let _ = writeln!(
                 table,
-                "| {name} | {operations} | {swarm:.0} | {sim:.0} | {ratio:.0} | > {GOAL:.0} | {met} |"
+                "| {name} | {length_ms} ms | {operations} | {swarm:.0} | {sim:.0} | {ratio:.0} | > {GOAL:.0} | {met} |"
             );
         }
     }
-    if asked.wants("model") && !asked.dry {
-        let begin = Instant::now();
-        let exploration = abd.explore(CASE, None, &Limits::default()).expect("there is such a case");
-        let Extent::Exhaustive { unique_states } = exploration.extent else {
-            panic!("the case is small: {}", exploration.extent);
-        };
-        let rate = unique_states as f64 / begin.elapsed().as_secs_f64();
-        let _ = writeln!(
-            table,
-            "\nThe model world goes through {unique_states} unique states at {rate:.0} a second."
-        );
+    if !asked.dry {
+        whole(&mut table, &asked);
     }
     criterion.final_summary();
     if asked.dry {
@@ -67,36 +62,100 @@ fn main() {
     }
 }
 
+/// What both worlds run.
+struct Row {
+    name: &'static str,
+    length_ms: u64,
+    /// Between one operation of a client and the next, on average.
+    gap_us: u64,
+    nemeses: &'static [Nemesis],
+}
+
+const ROWS: [Row; 3] = [
+    Row { name: "every fault, few operations", length_ms: 1_000, gap_us: 125_000, nemeses: &Nemesis::ALL },
+    Row { name: "every fault, many operations", length_ms: 500, gap_us: 4_000, nemeses: &Nemesis::ALL },
+    Row { name: "no faults, many operations", length_ms: 500, gap_us: 4_000, nemeses: &[] },
+];
+
+impl Row {
+    fn scenario(&self, seed: u64) -> Scenario<Op> {
+        let kinds = [Kind::Read, Kind::Write].map(|kind| (1, Generator::Always(kind)));
+        let settings = Settings {
+            nodes: Some(3),
+            clients: Some(3),
+            length_ms: Some(self.length_ms),
+            nemeses: self.nemeses.to_vec(),
+            load: Generator::Mix(kinds.to_vec()).every_us(self.gap_us),
+            ..Settings::usual::<Op>()
+        };
+        Scenario::draw(seed, &settings)
+    }
+}
+
+/// The model world's states, and hunts on all cores.
+fn whole(table: &mut String, asked: &Asked) {
+    let abd = find("abd").expect("it is in the catalogue");
+    if asked.wants("model") {
+        let begin = Instant::now();
+        let exploration = abd.explore(CASE, None, &Limits::default()).expect("there is such a case");
+        let Extent::Exhaustive { unique_states } = exploration.extent else {
+            panic!("the case is small: {}", exploration.extent);
+        };
+        let rate = unique_states as f64 / begin.elapsed().as_secs_f64();
+        let _ = writeln!(
+            table,
+            "\nThe model world goes through a case of {unique_states} unique states at {rate:.0} a second."
+        );
+    }
+    if asked.wants("hunt") {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let rates = [1, cores].map(|jobs| {
+            let (begin, stop) = (Instant::now(), AtomicBool::new(false));
+            let request = Request::new(WorldName::Swarm);
+            let hunt = hunt(abd, &request, 0..HUNTED, jobs, &stop, &|_| ()).expect("it can be run");
+            assert_eq!((hunt.failing, hunt.complete), (None, true));
+            hunt.seeds as f64 / begin.elapsed().as_secs_f64()
+        });
+        let _ = writeln!(
+            table,
+            "\nA hunt of {HUNTED} seeds as `shakedown run abd --world swarm` draws them: {:.0} seeds a second with \
+             one job, {:.0} with {cores}.",
+            rates[0], rates[1]
+        );
+    }
+}
+
 const PREFACE: &str = "# Worlds: figures\n\n\
-    Written by `cargo bench -p shakedown-benches --bench worlds`: seeds a second on one core, drawing the \
-    scenario, running it and judging its history included. The register by majorities, 3 nodes, 3 clients, 500 \
-    simulated milliseconds and then recovery; both worlds run the same scenarios, 50 of them in turn.\n\n\
-    | trouble | operations a seed | swarm | sim (turmoil) | ratio | goal | met |\n\
-    |---|---|---|---|---|---|---|\n";
+    Written by `cargo bench -p shakedown-benches --bench worlds`: seeds a second on one core, judging the history \
+    included. The register by majorities, 3 nodes, 3 clients; both worlds run the same scenarios, 50 of them in \
+    turn. Simulated time costs turmoil a step for each millisecond, whatever happens in it; the swarm only pays \
+    for what happens.\n\n\
+    | scenario | simulated, without recovery | operations a seed | swarm | sim (turmoil) | ratio | goal | met |\n\
+    |---|---|---|---|---|---|---|---|\n";
 
 /// The median of the samples; `None` if it was not asked for.
 fn seeds_per_second(
     criterion: &mut Criterion,
-    pattern: &dyn Pattern,
     name: &str,
-    request: &Request,
+    world: WorldName,
+    scenarios: &[Scenario<Op>],
     asked: &Asked,
 ) -> Option<f64> {
-    let id = BenchmarkId::new(request.world.name(), name.replace(' ', "-"));
-    if !asked.wants(&format!("worlds/{}/{}", request.world.name(), name.replace(' ', "-"))) {
+    let name = name.replace(", ", "-").replace(' ', "-");
+    if !asked.wants(&format!("worlds/{}/{name}", world.name())) {
         return None;
     }
-    let (samples, seed) = (RefCell::new(Vec::new()), Cell::new(0));
+    let (samples, next, config) = (RefCell::new(Vec::new()), Cell::new(0), Config::new(3));
     let mut group = criterion.benchmark_group("worlds");
     group.sample_size(10).sampling_mode(SamplingMode::Flat).throughput(Throughput::Elements(1));
-    group.bench_function(id, |bencher| {
+    group.bench_function(BenchmarkId::new(world.name(), &name), |bencher| {
         bencher.iter_custom(|iterations| {
             let start = Instant::now();
             for _ in 0..iterations {
-                let ran = pattern.run(request, seed.get()).expect("the request can be run");
-                assert_eq!(ran.finding, None, "seed {}", seed.get());
+                let ran = run_in::<Abd>(world, &config, &scenarios[next.get()], false);
+                assert_eq!(ran.finding, None, "seed {}", next.get());
                 black_box(ran);
-                seed.set((seed.get() + 1) % SEEDS);
+                next.set((next.get() + 1) % scenarios.len());
             }
             let elapsed = start.elapsed();
             samples.borrow_mut().push(iterations as f64 / elapsed.as_secs_f64());
@@ -107,10 +166,4 @@ fn seeds_per_second(
     let mut samples = samples.into_inner();
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied()
-}
-
-/// Operations that a seed asks for, on average.
-fn operations(pattern: &dyn Pattern, request: &Request) -> u64 {
-    let size = |seed| pattern.run(request, seed).expect("the request can be run").history().len() as u64;
-    (0..SEEDS).map(size).sum::<u64>() / SEEDS
 }
