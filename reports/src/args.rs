@@ -2,7 +2,10 @@
 //!
 //! Only structure and text; what each command does is in [`crate::command`].
 
+pub mod pattern;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pattern::{ExploreArgs, ListArgs, ReplayArgs, RunArgs};
 use shakedown_checkers::options::Consistency;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,13 +15,19 @@ use std::time::Duration;
 #[command(
     name = "shakedown",
     version,
-    about = "Judges recorded histories of concurrent and distributed systems",
-    long_about = "Judges recorded histories of concurrent and distributed systems: reads what Jepsen, \
-                  Knossos, Porcupine or your own harness recorded, says whether one order of the \
-                  operations explains every result, and proves its answer.\n\n\
+    about = "Runs the patterns of distributed systems under faults, and judges what their clients saw",
+    long_about = "Runs the patterns of distributed systems under every fault, seed after seed, and judges \
+                  what their clients saw: what fails is made small, told, and replayed from its file.\n\n\
+                  Judges recorded histories too: reads what Jepsen, Knossos, Porcupine or your own harness \
+                  recorded, says whether one order of the operations explains every result, and proves its \
+                  answer.\n\n\
                   Without a command it judges two small histories that come with it, as a demonstration.",
     after_help = "Examples:\n  \
         shakedown                                     a demonstration\n  \
+        shakedown list                                the patterns\n  \
+        shakedown run abd                             run one in all its worlds\n  \
+        shakedown run abd --mutant no-write-back      have it make a mistake\n  \
+        shakedown replay FILE                         run a failure again\n  \
         shakedown check history.edn                   judge a history, guess its model\n  \
         shakedown check --model cas-register *.log    judge many\n  \
         shakedown models                              what can be judged\n  \
@@ -36,6 +45,14 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List the patterns: what they claim, where they run, what mistakes they can make
+    List(ListArgs),
+    /// Run a pattern under faults, and judge what its clients saw
+    Run(RunArgs),
+    /// Run a failure again, from the file that `run` wrote
+    Replay(ReplayArgs),
+    /// Walk through the states of a small case in the browser
+    Explore(ExploreArgs),
     /// Judge histories: is there an order of the operations that explains every result?
     Check(CheckArgs),
     /// List the models: their operations, and the shapes of their values
@@ -245,23 +262,23 @@ impl From<ConsistencyArg> for Consistency {
     }
 }
 
-/// What `check` prints.
+/// What `check` and `run` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// For people: a line per file, then the explanation
+    /// For people: a line per file or world, then the explanation
     Text,
-    /// For programs: one JSON object per file, each on its line
+    /// For programs: one JSON object per file or world, each on its line
     Json,
     /// For CI servers: one JUnit XML report
     Junit,
 }
 
-/// What `models` prints.
+/// What `models`, `list` and `mutants` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// For people
     Text,
-    /// For programs: one JSON array
+    /// For programs: JSON
     Json,
 }
 

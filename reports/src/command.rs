@@ -3,9 +3,14 @@
 pub mod check;
 pub mod convert;
 pub mod demo;
+pub mod explore;
 pub mod generate;
+pub mod list;
 pub mod models;
+pub mod replay;
+pub mod run;
 
+use crate::again;
 use crate::args::{Cli, Command};
 use crate::diagnostic::{InputError, render, stderr_is_fancy};
 use crate::exit::Exit;
@@ -23,6 +28,8 @@ pub struct Streams<'a> {
     pub width: usize,
     /// Whether `err` takes colour and line drawing.
     pub fancy: bool,
+    /// How the program was called.
+    pub program: &'a str,
 }
 
 impl Streams<'_> {
@@ -57,10 +64,14 @@ impl From<io::Error> for Stopped {
 pub fn run(cli: Cli) -> Exit {
     let mut out = anstream::stdout();
     let mut err = anstream::stderr();
-    let mut streams =
-        Streams { out: &mut out, err: &mut err, width: terminal::width(), fancy: stderr_is_fancy() };
+    let (width, fancy, program) = (terminal::width(), stderr_is_fancy(), again::program());
+    let mut streams = Streams { out: &mut out, err: &mut err, width, fancy, program: &program };
     let result = match &cli.command {
         None => demo::run(&mut streams),
+        Some(Command::List(args)) => list::run(args, &mut streams),
+        Some(Command::Run(args)) => run::run(args, &mut streams),
+        Some(Command::Replay(args)) => replay::run(args, &mut streams),
+        Some(Command::Explore(args)) => explore::run(args, &mut streams),
         Some(Command::Check(args)) => check::run(args, &mut streams),
         Some(Command::Models(args)) => models::run(args, &mut streams),
         Some(Command::Convert(args)) => convert::run(args, &mut streams),

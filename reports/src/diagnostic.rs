@@ -55,13 +55,20 @@ impl InputError {
 /// The name of `known` nearest to `name`, if one is near, and then all of them after `heading`.
 pub fn suggestion<'a>(heading: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
-        .min_by_key(|(distance, _)| *distance);
-    let offer = nearest.map_or(String::new(), |(_, nearest)| format!("did you mean {nearest}? "));
+    let nearest = nearest(name, known.iter().copied());
+    let offer = nearest.map_or(String::new(), |nearest| format!("did you mean {nearest}? "));
     format!("{offer}{heading}: {}", known.join(", "))
+}
+
+/// The name of `known` that is nearest to `name`, if one is near.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
 impl fmt::Display for InputError {

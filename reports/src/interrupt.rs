@@ -1,9 +1,13 @@
-//! Ctrl-C: the first one asks the check to stop and say what is known, the second one ends at once.
+//! Ctrl-C: the first one asks whatever is done to stop and say what is known, the second one ends at once.
+//! And time: an [`Alarm`] asks the same when one has gone by.
 
 use crate::exit::Exit;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Whether the user wants to stop.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ impl Interrupt {
         self.asked.load(SeqCst)
     }
 
-    /// The flag itself, for [`shakedown_checkers::options::Options::cancel`].
+    /// The flag itself: for [`shakedown_checkers::options::Options::cancel`], and whatever else looks at one.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.asked)
     }
@@ -54,5 +58,78 @@ impl Interrupt {
         let result = read();
         self.waiting.store(false, SeqCst);
         result
+    }
+}
+
+/// A flag that is set when the user asks to stop, and when a time is over. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Alarm {
+    flag: Arc<AtomicBool>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Alarm {
+    /// How long it takes at most to hear of an interrupt.
+    const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+    /// One that goes off after `time`, if there is a time, and with `interrupt`.
+    pub fn set(interrupt: &Interrupt, time: Option<Duration>) -> Alarm {
+        let Some(deadline) = time.and_then(|time| Instant::now().checked_add(time)) else {
+            return Alarm { flag: interrupt.flag(), stop: None, thread: None };
+        };
+        let flag = Arc::new(AtomicBool::new(false));
+        let (stop, stopped) = channel();
+        let (interrupt, sets) = (interrupt.clone(), Arc::clone(&flag));
+        let thread = std::thread::spawn(move || {
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() || interrupt.is_asked() {
+                    return sets.store(true, SeqCst);
+                }
+                if stopped.recv_timeout(left.min(Alarm::LOOK_EVERY)) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        Alarm { flag, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The flag.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.flag
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("nothing in an alarm panics");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_goes_off_in_time_and_not_before() {
+        let interrupt = Interrupt { asked: Arc::default(), waiting: Arc::default() };
+        let begin = Instant::now();
+        let alarm = Alarm::set(&interrupt, Some(Duration::from_millis(30)));
+        while !alarm.flag().load(SeqCst) {
+            std::thread::yield_now();
+        }
+        assert!(begin.elapsed() >= Duration::from_millis(30));
+        let never = Alarm::set(&interrupt, None);
+        let late = Alarm::set(&interrupt, Some(Duration::from_secs(3600)));
+        assert!(!never.flag().load(SeqCst) && !late.flag().load(SeqCst));
+        interrupt.asked.store(true, SeqCst);
+        assert!(never.flag().load(SeqCst));
+        while !late.flag().load(SeqCst) {
+            std::thread::yield_now();
+        }
     }
 }

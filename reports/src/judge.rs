@@ -12,6 +12,7 @@ use shakedown_checkers::history::{History, OtherEvent};
 use shakedown_checkers::model::{self, MODELS, ModelError, ModelName};
 use shakedown_checkers::options::Options;
 use shakedown_checkers::value::Datum;
+use std::any::Any;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::panic::AssertUnwindSafe;
@@ -119,14 +120,14 @@ fn initial_of(format: Format, model: ModelName) -> Option<&'static str> {
 /// Runs `judge`; a panic in it is a bug of ours and becomes [`Failure::Internal`].
 pub fn guarded<T>(judge: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let result = std::panic::catch_unwind(AssertUnwindSafe(judge));
-    result.unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(|message| (*message).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a message".to_owned());
-        Err(Failure::Internal(message))
-    })
+    result.unwrap_or_else(|panic| Err(Failure::Internal(message_of(panic.as_ref()))))
+}
+
+/// What a panic says.
+pub fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|message| (*message).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// The model of that name, elle-cli's names included.

@@ -1,15 +1,23 @@
 //! The `shakedown` command, as a library so that it can be tested piece by piece.
 //!
 //! - [`args`]: the command line; [`command`]: what each command does; [`exit`]: exit codes.
-//! - [`report`]: what was found out about a file, for people, programs and CI servers.
-//! - [`diagnostic`], [`progress`], [`interrupt`], [`terminal`]: how it talks to whoever runs it.
+//! - [`judge`]: from a file to a verdict; [`trial`]: from a pattern to what it does wrong, [`evidence`]: in files.
+//! - [`report`]: what was found out, for people, programs and CI servers.
+//! - [`diagnostic`], [`names`], [`progress`], [`interrupt`], [`panics`], [`terminal`]: how it talks to
+//!   whoever runs it.
 
+pub mod again;
 pub mod args;
 pub mod command;
 pub mod diagnostic;
+pub mod evidence;
 pub mod exit;
+pub mod files;
 pub mod interrupt;
 pub mod judge;
+pub mod names;
+pub mod panics;
 pub mod progress;
 pub mod report;
 pub mod terminal;
+pub mod trial;

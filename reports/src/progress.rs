@@ -1,7 +1,7 @@
-//! Signs of life while a check runs: a bar on a terminal, a line now and then elsewhere.
+//! Signs of life while something takes its time: a bar on a terminal, a line now and then elsewhere.
 //!
-//! All of it goes to standard error, and only once a check has taken longer than a second: whoever
-//! judges a hundred small files sees verdicts and nothing else.
+//! All of it goes to standard error, and only once it has taken longer than a second: whoever judges a
+//! hundred small files sees verdicts and nothing else.
 
 use crate::terminal::{count, printable, size, thousands};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +17,18 @@ const QUIET_FOR: Duration = Duration::from_secs(1);
 const BAR_EVERY: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Shows `progress` until it is dropped.
+/// How far something has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// So much of [`Sign::total`] is done.
+    pub done: u64,
+    /// All that there is to do; 0 where nobody knows.
+    pub total: u64,
+    /// The numbers, and what they are of.
+    pub numbers: String,
+}
+
+/// Shows how far something has come, until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     stop: Option<Sender<()>>,
@@ -27,8 +38,13 @@ pub struct Watcher {
 impl Watcher {
     /// Begins to watch the check of `path`.
     pub fn start(path: &str, progress: Arc<Progress>) -> Watcher {
+        Watcher::of(path, move |_| placed(&progress))
+    }
+
+    /// Begins to watch what is called `name`; `look` tells how far it has come in that time.
+    pub fn of(name: &str, look: impl Fn(Duration) -> Sign + Send + 'static) -> Watcher {
         let (stop, stopped) = channel();
-        let path = printable(path).into_owned();
+        let name = printable(name).into_owned();
         let thread = std::thread::spawn(move || {
             let begin = Instant::now();
             let is_terminal = std::io::stderr().is_terminal();
@@ -38,16 +54,18 @@ impl Watcher {
             }
             let bar = is_terminal.then(|| bar(begin.elapsed()));
             loop {
+                let sign = look(begin.elapsed());
                 match &bar {
                     Some(bar) => {
-                        bar.set_length(progress.total.load(Relaxed).max(1));
-                        bar.set_position(progress.placed.load(Relaxed));
-                        bar.set_message(format!("{}: {path}", effort(&progress)));
+                        bar.set_length(sign.total.max(1));
+                        bar.set_position(sign.done.min(sign.total));
+                        bar.set_message(format!("{}: {name}", sign.numbers));
                         bar.tick();
                     }
                     None => {
                         // Nobody listening on standard error is no reason to stop.
-                        let _ = writeln!(std::io::stderr(), "{path}: {}", line(&progress, begin.elapsed()));
+                        let seconds = begin.elapsed().as_secs();
+                        let _ = writeln!(std::io::stderr(), "{name}, {seconds} s: {}", sign.numbers);
                     }
                 }
                 let pause = if is_terminal { BAR_EVERY } else { LINE_EVERY };
@@ -72,27 +90,21 @@ impl Drop for Watcher {
     }
 }
 
-/// Numbers first and the path last: what a narrow terminal cuts off is the path.
+/// Numbers first and the name last: what a narrow terminal cuts off is the name.
 fn bar(elapsed: Duration) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr()).with_elapsed(elapsed);
-    let template = "{elapsed} [{bar:12}] {human_pos}/{human_len} placed, {wide_msg}";
+    let template = "{elapsed} [{bar:12}] {wide_msg}";
     bar.set_style(ProgressStyle::with_template(template).expect("a constant").progress_chars("=> "));
     bar
 }
 
-fn line(progress: &Progress, elapsed: Duration) -> String {
-    format!(
-        "{} of {} placed, {}, {} s",
-        thousands(progress.placed.load(Relaxed)),
-        count(progress.total.load(Relaxed), "operation"),
-        effort(progress),
-        elapsed.as_secs()
-    )
-}
-
-fn effort(progress: &Progress) -> String {
+fn placed(progress: &Progress) -> Sign {
+    let (done, total) = (progress.placed.load(Relaxed), progress.total.load(Relaxed));
     let configurations = count(progress.configurations.load(Relaxed), "configuration");
-    format!("{configurations}, {}", size(progress.memory_bytes.load(Relaxed)))
+    let memory = size(progress.memory_bytes.load(Relaxed));
+    let numbers =
+        format!("{} of {} placed, {configurations}, {memory}", thousands(done), count(total, "operation"));
+    Sign { done, total, numbers }
 }
 
 #[cfg(test)]
@@ -100,14 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_how_far_and_at_what_cost() {
+    fn a_sign_says_how_far_and_at_what_cost() {
         let progress = Progress::default();
         progress.placed.store(1200, Relaxed);
         progress.total.store(5000, Relaxed);
         progress.configurations.store(1, Relaxed);
         progress.memory_bytes.store(3 << 20, Relaxed);
-        let expected = "1,200 of 5,000 operations placed, 1 configuration, 3.0 MiB, 20 s";
-        assert_eq!(line(&progress, Duration::from_secs(20)), expected);
+        let numbers = "1,200 of 5,000 operations placed, 1 configuration, 3.0 MiB".to_owned();
+        assert_eq!(placed(&progress), Sign { done: 1200, total: 5000, numbers });
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! What was found out about one file, and its renderings.
+//! What was found out about one file, and its renderings; [`run`] has those of what patterns do.
 //!
 //! - [`text`]: for people, laid out for a width; [`timeline`]: a few operations against time.
 //! - [`json`]: for programs; [`junit`]: for CI servers.
 
 pub mod json;
 pub mod junit;
+pub mod run;
 pub mod text;
 pub mod timeline;
 

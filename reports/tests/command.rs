@@ -1,10 +1,12 @@
 //! The binary as its users meet it: exit codes, streams, many files, wrong input, interrupts.
 
+mod shell;
+
+use shell::{Files, code, command, shakedown, shakedown_fed, stderr, stdout};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn without_arguments_it_demonstrates_itself_and_succeeds() {
@@ -32,7 +34,7 @@ fn exit_codes_tell_valid_invalid_unknown_and_bad_input_apart() {
     let valid = files.write("valid.edn", "{:process 0, :type :ok, :f :write, :value 1}");
     let invalid = files.write("invalid.edn", "{:process 0, :type :ok, :f :read, :value 1}");
     let broken = files.write("broken.edn", "{:process 0, :type :ok, :f :read, :value ]}");
-    let hard = files.hard("hard.jsonl");
+    let hard = hard(&files, "hard.jsonl");
     for (paths, expected) in [
         (vec![&valid], 0),
         (vec![&invalid], 1),
@@ -495,7 +497,7 @@ mod interrupts {
     #[test]
     fn during_a_check_ends_with_unknown_and_what_is_known() {
         let files = Files::new();
-        let history = fs::read(files.hard("hard.jsonl")).unwrap();
+        let history = fs::read(hard(&files, "hard.jsonl")).unwrap();
         let (child, mut pipe) = reading_from_pipe(&files);
         pipe.write_all(&history).unwrap();
         drop(pipe);
@@ -533,81 +535,26 @@ mod interrupts {
     }
 }
 
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
-    command.args(args).stdin(Stdio::null()).env("COLUMNS", "100");
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn shakedown(args: &[&str]) -> Output {
-    command(args).output().unwrap()
-}
-
-fn shakedown_fed(args: &[&str], input: &[u8]) -> Output {
-    let mut child =
-        command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-fn code(run: &Output) -> i32 {
-    run.status.code().expect("it ended by itself")
-}
-
-fn stdout(run: &Output) -> String {
-    String::from_utf8(run.stdout.clone()).unwrap()
-}
-
-fn stderr(run: &Output) -> String {
-    String::from_utf8(run.stderr.clone()).unwrap()
-}
-
 fn demo(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name).display().to_string()
 }
 
-/// Files of one test, gone with it.
-struct Files(TempDir);
-
-impl Files {
-    fn new() -> Files {
-        Files(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> String {
-        PathBuf::from(self.0.path()).join(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        self.write_bytes(name, text.as_bytes())
-    }
-
-    fn write_bytes(&self, name: &str, bytes: &[u8]) -> String {
-        let path = self.path(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// A history that no engine decides in an instant: very many clients on one small register, and no order to find.
-    fn hard(&self, name: &str) -> String {
-        let path = self.path(name);
-        let run = shakedown(&[
-            "generate",
-            "--model",
-            "cas-register",
-            "-n",
-            "5000",
-            "-c",
-            "200",
-            "--violation",
-            "stale-read",
-            "-o",
-            &path,
-        ]);
-        assert_eq!(code(&run), 0, "{}", stderr(&run));
-        path
-    }
+/// A history that no engine decides in an instant: very many clients on one small register, and no order to find.
+fn hard(files: &Files, name: &str) -> String {
+    let path = files.path(name);
+    let run = shakedown(&[
+        "generate",
+        "--model",
+        "cas-register",
+        "-n",
+        "5000",
+        "-c",
+        "200",
+        "--violation",
+        "stale-read",
+        "-o",
+        &path,
+    ]);
+    assert_eq!(code(&run), 0, "{}", stderr(&run));
+    path
 }

@@ -6,12 +6,13 @@
 //! types, for those who only know a name.
 
 use crate::nemesis::Nemesis;
-use crate::operation::Subject;
+use crate::operation::{Operation, Subject};
 use crate::replay::{Header, Replay};
 use crate::run::{Failure, Ran, fail_in, run_in};
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
 use crate::world::model::{Case, Exploration, Extent, Limits, Walks, World, explore, walk};
+use shakedown_checkers::model::ModelName;
 use shakedown_impls::mutants::{Mutant, Mutants};
 use shakedown_impls::protocol::Protocol;
 use stateright::Model;
@@ -163,6 +164,9 @@ pub trait Pattern: Sync {
     /// Its mistakes: name, and what goes wrong.
     fn mutants(&self) -> Vec<(&'static str, &'static str)>;
 
+    /// What its clients' histories are judged by.
+    fn model(&self) -> ModelName;
+
     /// The cases of the model world: what they show.
     fn cases(&self) -> Vec<&'static str>;
 
@@ -187,7 +191,8 @@ pub trait Pattern: Sync {
     /// small.
     fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError>;
 
-    /// Explores a case of the model world, by its number from 1.
+    /// Explores a case of the model world, by its number from 1. Random paths through one that is too
+    /// large are as many as it asks for or, with a limit of time, as many as there is time for.
     fn explore(
         &self,
         case: usize,
@@ -206,6 +211,10 @@ impl<D: Definition> Pattern for D {
 
     fn mutants(&self) -> Vec<(&'static str, &'static str)> {
         switchable::<D>().iter().map(|mutant| (mutant.name(), mutant.about())).collect()
+    }
+
+    fn model(&self) -> ModelName {
+        <OpOf<D> as Operation>::MODEL
     }
 
     fn cases(&self) -> Vec<&'static str> {
@@ -249,7 +258,7 @@ impl<D: Definition> Pattern for D {
             return Ok(exploration);
         }
         // Too large to look at as a whole: some paths to the end are worth more than all of the beginning.
-        Ok(walk(&case, &Walks { walks: 20_000, steps_max: 80, seed: scenario.seed }))
+        Ok(walk(&case, &Walks { walks: 20_000, steps_max: 80, seed: scenario.seed }, limits))
     }
 
     fn explore(
@@ -261,7 +270,10 @@ impl<D: Definition> Pattern for D {
         let Small { case, search, .. } = nth_case::<D>(case, mutant)?;
         Ok(match search {
             Search::Everything => explore(&case, limits),
-            Search::Walks(walks) => walk(&case, &walks),
+            Search::Walks(walks) => {
+                let walks = if limits.time_max.is_some() { Walks { walks: u64::MAX, ..walks } } else { walks };
+                walk(&case, &walks, limits)
+            }
         })
     }
 

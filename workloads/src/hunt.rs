@@ -6,8 +6,10 @@
 use crate::catalogue::{Pattern, Request, RequestError};
 use crate::outcome::Counts;
 use crate::run::Ran;
+use crate::world::message;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -34,6 +36,9 @@ pub struct Hunt {
 
 /// Runs the seeds of a pattern on `jobs` threads, up to the first that fails or until `stop` is set. After
 /// each seed `progress` is told how many have run.
+///
+/// # Panics
+/// If running a seed does, for a reason that is no finding; the message begins with the seed.
 pub fn hunt(
     pattern: &dyn Pattern,
     request: &Request,
@@ -64,7 +69,12 @@ pub fn hunt_with<E: Send>(
             if !is_needed || stop.load(Ordering::Relaxed) {
                 return;
             }
-            let result = run(seed);
+            // A panic that is no finding is a bug of ours; without the seed nobody could look at it.
+            let result = catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| {
+                failing.store(0, Ordering::Relaxed);
+                let what = message(panic.as_ref()).unwrap_or("a panic without a message");
+                resume_unwind(Box::new(format!("seed {seed}: {what}")))
+            });
             let mut total = total.lock().expect("nobody panics while holding it");
             match (result, &mut *total) {
                 (Ok(ran), Ok(hunt)) => {
@@ -83,8 +93,11 @@ pub fn hunt_with<E: Send>(
         }
     };
     std::thread::scope(|scope| {
-        (1..jobs.max(1)).for_each(|_| drop(scope.spawn(work)));
+        let others: Vec<_> = (1..jobs.max(1)).map(|_| scope.spawn(work)).collect();
         work();
+        for other in others {
+            other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
     });
     let mut hunt = total.into_inner().expect("nobody panicked while holding it")?;
     hunt.failing = Some(failing.into_inner()).filter(|&seed| seed < u64::MAX);

@@ -3,6 +3,7 @@
 use crate::judge::Finding;
 use crate::scenario::Scenario;
 use crate::world::WorldName;
+use crate::world::model::Violation;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -22,14 +23,24 @@ pub struct Replay {
     pub world: WorldName,
     /// The mistake that the pattern was told to make.
     pub mutant: Option<String>,
-    /// The seed that failed first, before it was made small.
+    /// The seed that failed first, before it was made small; 0 in the model world, which takes none.
     pub found_with_seed: u64,
     /// What kind of finding it is.
     pub kind: String,
     /// The finding in words.
     pub finding: String,
-    /// The run, made small.
+    /// The run, made small; in the model world, the [`SmallCase`].
     scenario: serde_json::Value,
+}
+
+/// A case of the model world, as a replay file names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmallCase {
+    /// Its number, from 1.
+    pub case: usize,
+    /// What it is: another case may have that number by now.
+    pub about: String,
 }
 
 /// What was run.
@@ -85,6 +96,26 @@ impl Replay {
             finding: finding.to_string(),
             scenario: serde_json::to_value(scenario).expect("scenarios are plain data"),
         }
+    }
+
+    /// A case of the model world has a violation. A path is not kept: the search finds it again, and
+    /// looks at everything else when it is gone.
+    pub fn of_case(header: &Header<'_>, case: SmallCase, violation: &Violation) -> Replay {
+        Replay {
+            shakedown_replay: VERSION,
+            pattern: header.pattern.to_owned(),
+            world: header.world,
+            mutant: header.mutant.map(str::to_owned),
+            found_with_seed: 0,
+            kind: violation.finding.kind().to_owned(),
+            finding: violation.sentences().join("\n"),
+            scenario: serde_json::to_value(case).expect("cases' names are plain data"),
+        }
+    }
+
+    /// The case of the model world that it names. `Err`: what does not fit.
+    pub fn case(&self) -> Result<SmallCase, String> {
+        serde_json::from_value(self.scenario.clone()).map_err(|error| error.to_string())
     }
 
     /// Reads a file's text.

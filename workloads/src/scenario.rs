@@ -125,7 +125,8 @@ impl<Op> Scenario<Op> {
             return Some(format!("{} clients: expected at most {CLIENTS_MAX}", self.scripts.len()));
         }
         let times = [self.length_ms, self.timeout_ms, self.recovery_ms, self.disk_us / 1_000];
-        if times.iter().chain(&self.retry_ms).any(|&ms| ms > TIME_MS_MAX) {
+        let dues = self.scripts.iter().flatten().map(|request| request.due_us / 1_000);
+        if times.into_iter().chain(self.retry_ms).chain(dues).any(|ms| ms > TIME_MS_MAX) {
             return Some(format!("a time of more than {TIME_MS_MAX} ms"));
         }
         for fault in &self.plan.faults {

@@ -4,6 +4,7 @@ use super::{Stopped, Streams};
 use crate::args::ConvertArgs;
 use crate::diagnostic::InputError;
 use crate::exit::Exit;
+use crate::files::write_whole;
 use crate::interrupt::Interrupt;
 use crate::judge;
 use crate::report::Failure;
@@ -11,7 +12,7 @@ use crate::terminal::printable;
 use miette::Report;
 use shakedown_checkers::format::{self, Format, FormatError};
 use shakedown_checkers::history::History;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -90,24 +91,8 @@ impl Target<'_> {
         if self.path == Path::new("-") {
             return self.write_into(history, out).map_err(|error| self.stopped(error));
         }
-        // Links lead to the file that is meant; a device or a pipe must not be replaced by a file.
-        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.to_owned());
-        if path.exists() && !path.is_file() {
-            let opened = OpenOptions::new().write(true).open(&path).map_err(|source| self.io_error(source));
-            let written = opened.and_then(|file| self.write_into(history, file));
-            return written.map_err(|error| self.stopped(error));
-        }
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".unfinished");
-        let result = File::create(&unfinished)
-            .map_err(|source| self.io_error(source))
-            .and_then(|file| self.write_into(history, file))
-            .and_then(|()| std::fs::rename(&unfinished, &path).map_err(|source| self.io_error(source)));
-        result.map_err(|error| {
-            // It may not exist; the error to tell of is the first one.
-            let _ = std::fs::remove_file(&unfinished);
-            self.stopped(error)
-        })
+        let write = |file: &File| self.write_into(history, file);
+        write_whole(self.path, |source| self.io_error(source), write).map_err(|error| self.stopped(error))
     }
 
     fn write_into(&self, history: &History, out: impl Write) -> Result<(), FormatError> {

@@ -183,6 +183,8 @@ pub enum Stop {
     Time,
     /// A violation was found.
     Violation,
+    /// [`Limits::stop`].
+    Interrupted,
 }
 
 impl Display for Extent {
@@ -196,6 +198,7 @@ impl Display for Extent {
                     Stop::Depth => "limit of depth",
                     Stop::Time => "limit of time",
                     Stop::Violation => "violation",
+                    Stop::Interrupted => "interrupted",
                 };
                 write!(f, "bounded: stopped at {unique_states} unique states, depth {depth}, ")?;
                 write!(f, "{seconds:.1} seconds ({reason})")
@@ -217,7 +220,7 @@ pub struct Violation {
     /// What clients did and saw.
     pub history: History,
     /// What the checker says of it; empty if the finding is not about the history.
-    pub sentences: Vec<String>,
+    verdict: Vec<String>,
 }
 
 impl Violation {
@@ -225,25 +228,31 @@ impl Violation {
         let (steps, end) = shorten(world, path);
         let finding = end.finding.expect("a violation ends in a state with a finding");
         let mut history = record(&world.case, &end.history);
-        let sentences = match (&finding, verdict_of::<P>(&mut history)) {
+        let verdict = match (&finding, verdict_of::<P>(&mut history)) {
             (Finding::Refuted, Ok(Verdict::Invalid(witness))) => witness.sentences,
             (Finding::Refuted, other) => unreachable!("the same history was invalid before: {other:?}"),
             (Finding::Undecided(_), Ok(Verdict::Unknown(unknown))) => vec![unknown.advice],
             _ => vec![],
         };
-        Violation { finding, steps: steps.iter().map(Action::to_string).collect(), history, sentences }
+        Violation { finding, steps: steps.iter().map(Action::to_string).collect(), history, verdict }
+    }
+
+    /// What is wrong, in sentences.
+    pub fn sentences(&self) -> Vec<String> {
+        let first = match &self.finding {
+            Finding::Refuted => "The clients' history cannot be explained.".to_owned(),
+            Finding::Undecided(why) => format!("The clients' history could not be judged: {why}."),
+            Finding::Broke { node, how } => format!("{node} broke the rules of the boundary: {how}."),
+        };
+        std::iter::once(first).chain(self.verdict.iter().cloned()).collect()
     }
 }
 
 impl Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.finding {
-            Finding::Refuted => writeln!(f, "The clients' history cannot be explained.")?,
-            Finding::Undecided(why) => writeln!(f, "The clients' history could not be judged: {why}.")?,
-            Finding::Broke { node, how } => writeln!(f, "{node} broke the rules of the boundary: {how}.")?,
-        }
-        for sentence in &self.sentences {
-            writeln!(f, "  {sentence}")?;
+        for (i, sentence) in self.sentences().iter().enumerate() {
+            let indent = if i > 0 { "  " } else { "" };
+            writeln!(f, "{indent}{sentence}")?;
         }
         writeln!(f, "What happened:")?;
         for (at, step) in self.steps.iter().enumerate() {

@@ -10,7 +10,8 @@ use super::{Case, Exploration, Extent, Stop, Violation};
 use crate::operation::Subject;
 use shakedown_impls::protocol::Protocol;
 use stateright::{Checker, HasDiscoveries, Model, Property};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// When to give up, and where to look first.
@@ -25,12 +26,42 @@ pub struct Limits {
     pub time_max: Option<Duration>,
     /// Where to look first.
     pub order: Order,
+    /// Stop when it is set.
+    pub stop: Option<Arc<AtomicBool>>,
+    /// Counts how far it has come: states that a search went on from, or walks.
+    pub progress: Option<Arc<AtomicU64>>,
 }
 
 impl Default for Limits {
     /// Three million states, breadth first.
     fn default() -> Limits {
-        Limits { states_max: 3_000_000, depth_max: None, time_max: None, order: Order::Breadth }
+        Limits {
+            states_max: 3_000_000,
+            depth_max: None,
+            time_max: None,
+            order: Order::Breadth,
+            stop: None,
+            progress: None,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether somebody wants it to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// When [`Limits::time_max`] is over.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.time_max.and_then(|time| now().checked_add(time))
+    }
+
+    /// It has come so much further.
+    pub(super) fn count_progress(&self) {
+        if let Some(progress) = &self.progress {
+            progress.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -52,8 +83,8 @@ pub fn explore<P: Subject>(case: &Case<P>, limits: &Limits) -> Exploration {
         case: case.clone(),
         judge: Judge::new(),
         search: Some(Search {
-            states_max: limits.states_max,
-            deadline: limits.time_max.map(|time| start + time),
+            limits: limits.clone(),
+            deadline: limits.deadline(),
             expanded: AtomicUsize::new(0),
             held_back: AtomicUsize::new(0),
         }),
@@ -88,6 +119,7 @@ fn conclude<P: Subject>(
         (None, _) if expanded == unique_states => None,
         (None, 0) => Some(Stop::Depth),
         (None, _) if expanded >= limits.states_max => Some(Stop::States),
+        (None, _) if limits.is_stopped() => Some(Stop::Interrupted),
         (None, _) => Some(Stop::Time),
     };
     let depth = checker.max_depth().saturating_sub(1);
@@ -107,7 +139,7 @@ pub struct World<P: Protocol> {
 
 /// A search by [`explore`].
 struct Search {
-    states_max: usize,
+    limits: Limits,
     deadline: Option<Instant>,
     /// States that the search went on from; `FINISHED` once it has ended.
     expanded: AtomicUsize,
@@ -117,7 +149,7 @@ struct Search {
 
 /// The wall clock: only how long a search may take depends on it.
 #[expect(clippy::disallowed_methods, reason = "the limit is one of the user's time, not of a world's")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -131,10 +163,15 @@ impl Search {
             return true; // It is only retracing its steps.
         }
         let is_late = || self.deadline.is_some_and(|deadline| now() >= deadline);
-        let is_admitted =
-            expanded < self.states_max && self.held_back.load(Ordering::Relaxed) == 0 && !is_late();
+        let is_admitted = expanded < self.limits.states_max
+            && self.held_back.load(Ordering::Relaxed) == 0
+            && !self.limits.is_stopped()
+            && !is_late();
         let counter = if is_admitted { &self.expanded } else { &self.held_back };
         counter.fetch_add(1, Ordering::Relaxed);
+        if is_admitted {
+            self.limits.count_progress();
+        }
         is_admitted
     }
 

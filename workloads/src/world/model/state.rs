@@ -122,6 +122,17 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// What kind of thing: `refuted`, as in [`crate::judge::Finding::kind`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Finding::Refuted => "refuted",
+            Finding::Undecided(_) => "undecided",
+            Finding::Broke { .. } => "broke",
+        }
+    }
+}
+
 /// What can happen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<P: Protocol> {

@@ -9,6 +9,8 @@ use shakedown_checkers::history::Outcome;
 use shakedown_impls::mutants::Mutants;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant, Op, Ret};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const READ: Op = Op::Read { key: 1 };
 const NONE: Budget = Budget { crashes: 0, losses: 0, duplications: 0, firings: 0, timeouts: 0, repeats: 0 };
@@ -167,7 +169,7 @@ fn finds(mutant: Mutant, case: Case<Abd>, sentence: &str) {
     let exploration = explore(&with(mutant, case.clone()), &Limits::default());
     let violation = exploration.violation.as_ref().expect("it is found");
     assert_eq!(violation.finding, Finding::Refuted);
-    assert!(violation.sentences.iter().any(|said| said.contains(sentence)), "{violation}");
+    assert!(violation.sentences().iter().any(|said| said.contains(sentence)), "{violation}");
     assert!(!violation.steps.is_empty());
     assert!(!exploration.holds() && exploration.extent.to_string().starts_with("bounded: stopped at "));
     assert!(explore(&case, &Limits::default()).is_proof(), "it is the mutant's fault");
@@ -197,9 +199,9 @@ fn write_then_read_of(nodes: u16) -> Case<Abd> {
 #[test]
 fn tags_that_two_writes_share_are_found() {
     let walks = Walks { walks: 2_000, steps_max: 60, seed: 1 };
-    let found = walk(&with(Mutant::TagPerNode, two_writes_and_two_reads()), &walks);
+    let found = walk(&with(Mutant::TagPerNode, two_writes_and_two_reads()), &walks, &Limits::default());
     assert_eq!(found.violation.expect("it is found").finding, Finding::Refuted);
-    let clean = walk(&two_writes_and_two_reads(), &walks);
+    let clean = walk(&two_writes_and_two_reads(), &walks, &Limits::default());
     assert!(clean.holds(), "{:?}", clean.violation);
     assert!(!clean.is_proof());
     assert_eq!(clean.extent.to_string(), "bounded: 2000 walks of at most 60 steps, seed 1");
@@ -216,7 +218,7 @@ fn one_seed_is_one_path() {
 
     let walks = Walks { walks: 10_000, steps_max: 60, seed: 3 };
     let found = || {
-        let exploration = walk(&with(Mutant::NoWriteBack, write_and_two_reads()), &walks);
+        let exploration = walk(&with(Mutant::NoWriteBack, write_and_two_reads()), &walks, &Limits::default());
         (exploration.extent, exploration.violation.expect("it is found").to_string())
     };
     assert_eq!(found(), found());
@@ -231,7 +233,7 @@ fn a_path_to_a_violation_is_shortened() {
     assert_eq!(searched.steps.len(), 9);
     for seed in 0..5 {
         let walks = Walks { walks: 100_000, steps_max: 60, seed };
-        let walked = walk(&case, &walks).violation.expect("it is found");
+        let walked = walk(&case, &walks, &Limits::default()).violation.expect("it is found");
         assert!((9..=11).contains(&walked.steps.len()), "{walked}");
         assert_eq!(walked.finding, Finding::Refuted);
     }
@@ -257,8 +259,28 @@ fn a_search_that_reached_a_limit_says_so() {
     let (states, depth, stop) = bounded(Limits { time_max: Some(Duration::ZERO), ..limits() });
     assert_eq!((states, depth, stop), (1, 0, Stop::Time));
     // A limit that is just not exceeded is none.
-    let wide = Limits { states_max: 6_580, depth_max: Some(100), time_max: None, order: Order::Breadth };
+    let wide = Limits { states_max: 6_580, depth_max: Some(100), ..Limits::default() };
     assert!(explore(&write_and_read(3), &wide).is_proof());
+}
+
+#[test]
+fn a_search_that_is_stopped_says_so_and_time_ends_walks() {
+    let stop = Some(Arc::new(AtomicBool::new(true)));
+    let progress = Arc::new(AtomicU64::new(0));
+    let limits = Limits { stop, progress: Some(Arc::clone(&progress)), ..Limits::default() };
+    let stopped = explore(&write_and_read(3), &limits);
+    assert!(matches!(stopped.extent, Extent::Bounded { stop: Stop::Interrupted, .. }), "{}", stopped.extent);
+    let walks = Walks { walks: 100, steps_max: 60, seed: 1 };
+    let walked = |limits: &Limits| match walk(&two_writes_and_two_reads(), &walks, limits).extent {
+        Extent::Walked { walks, .. } => walks,
+        other => panic!("{other}"),
+    };
+    assert_eq!((walked(&limits), progress.load(Ordering::Relaxed)), (0, 0));
+    assert_eq!(walked(&Limits { time_max: Some(Duration::ZERO), ..Limits::default() }), 0);
+    let limits = Limits { stop: None, ..limits };
+    assert_eq!((walked(&limits), progress.load(Ordering::Relaxed)), (100, 100));
+    explore(&write_and_read(3), &limits);
+    assert_eq!(progress.load(Ordering::Relaxed), 100 + 6_580);
 }
 
 #[test]

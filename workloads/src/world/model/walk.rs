@@ -2,6 +2,7 @@
 //!
 //! Not `stateright`'s own simulation, which records paths it did not take.
 
+use super::search::{Limits, now};
 use super::state::{Action, State};
 use super::{Case, Exploration, Extent, Violation, World};
 use crate::operation::Subject;
@@ -18,14 +19,19 @@ pub struct Walks {
     pub seed: u64,
 }
 
-/// Takes random paths, up to the first violation. Each step is any of those possible, with equal
-/// probability.
-pub fn walk<P: Subject>(case: &Case<P>, walks: &Walks) -> Exploration {
+/// Takes random paths, up to the first violation or until `limits` end it: of those, its time and its
+/// stop. Each step is any of those possible, with equal probability.
+pub fn walk<P: Subject>(case: &Case<P>, walks: &Walks, limits: &Limits) -> Exploration {
+    let deadline = limits.deadline();
     let world = World::new(case.clone());
     let mut seeds = Random::new(walks.seed);
     let properties = case.sometimes();
     let mut seen = vec![false; properties.len()];
     for done in 1..=walks.walks {
+        if limits.is_stopped() || deadline.is_some_and(|deadline| now() >= deadline) {
+            return exploration(case, &Walks { walks: done - 1, ..*walks }, None, seen);
+        }
+        limits.count_progress();
         let mut visit = |state: &State<P>| {
             for (seen, (_, is_so)) in seen.iter_mut().zip(&properties) {
                 *seen = *seen || is_so(&world, state);

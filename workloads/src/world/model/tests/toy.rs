@@ -50,7 +50,7 @@ fn what_the_boundary_forbids_is_a_finding() {
         assert_eq!(violation.finding, Finding::Broke { node: NodeId(0), how: how.to_owned() });
         assert_eq!(violation.steps, [format!("n0 hears request 0 of c0: {op:?}")]);
         let walks = Walks { walks: 1, steps_max: 5, seed: 0 };
-        let walked = walk(&asked(op), &walks).violation.expect("it is found");
+        let walked = walk(&asked(op), &walks, &Limits::default()).violation.expect("it is found");
         assert_eq!(walked.to_string(), violation.to_string());
     }
 }

@@ -1,0 +1,367 @@
+//! `shakedown run`: a pattern in its worlds, one after the other, each reported as it ends.
+//!
+//! What fails is told, with the command that runs it again, before anything is done about it: neither a
+//! long search for something smaller nor a full disk hides it.
+
+use super::{Stopped, Streams};
+use crate::again;
+use crate::args::OutputFormat;
+use crate::args::pattern::{LoadArgs, RunArgs, SEED_MAX};
+use crate::diagnostic::InputError;
+use crate::evidence;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::judge::guarded;
+use crate::names::{mutant_named, nemeses_named, pattern_named, refused, worlds_named};
+use crate::panics;
+use crate::report::Failure;
+use crate::report::run::junit::RunJunit;
+use crate::report::run::{Culprit, Failed, Looked, WorldReport, json, text};
+use crate::trial::{Small, Trial, seeds_usual};
+use miette::Report;
+use shakedown_workloads::catalogue::{Pattern, Request, RequestError};
+use shakedown_workloads::world::WorldName;
+use shakedown_workloads::world::model;
+use std::io;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// Runs what `args` name. The worst of the worlds decides the exit code.
+pub fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
+    let pattern = pattern_named(&args.pattern)?;
+    let plan = Plan::new(pattern, args)?;
+    run_pattern(pattern, &plan, args, streams)
+}
+
+/// Runs a pattern as planned.
+pub fn run_pattern(
+    pattern: &dyn Pattern,
+    plan: &Plan,
+    args: &RunArgs,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, Stopped> {
+    panics::keep_quiet();
+    let interrupt = Interrupt::listen();
+    let trial = Trial {
+        pattern,
+        jobs: jobs(args.jobs),
+        shrink_time: args.shrink_time,
+        interrupt: &interrupt,
+        is_watched: !args.quiet,
+    };
+    let mut printer = Printer::new(args, streams);
+    let mut worst = Exit::Valid;
+    for (at, &world) in plan.worlds.iter().enumerate() {
+        if interrupt.is_asked() {
+            plan.worlds[at..]
+                .iter()
+                .for_each(|world| printer.remark(&format!("{}: not begun", world.name())));
+            worst = worst.max(Exit::Unknown);
+            break;
+        }
+        let report = plan.run_world(&trial, world, args, &mut printer)?;
+        worst = worst.max(report.exit());
+        printer.report(&report);
+        if printer.broken.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            break;
+        }
+    }
+    Ok(printer.end(worst))
+}
+
+/// As many threads as were asked for, or as there are processors.
+pub(super) fn jobs(asked: Option<u16>) -> usize {
+    asked.map(usize::from).or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1)
+}
+
+/// What is asked of worlds that take seeds.
+pub(super) fn request(
+    pattern: &dyn Pattern,
+    load: &LoadArgs,
+    world: WorldName,
+    mutant: Option<&str>,
+) -> Result<Request, InputError> {
+    Ok(Request {
+        world,
+        nodes: load.nodes,
+        clients: load.clients,
+        length_ms: load.length,
+        nemeses: load.nemesis.as_deref().map(|names| nemeses_named(pattern, names)).transpose()?,
+        mutant: mutant.map(str::to_owned),
+    })
+}
+
+/// What is run, in which worlds.
+#[derive(Debug)]
+pub struct Plan {
+    worlds: Vec<WorldName>,
+    cases: Vec<usize>,
+    mutant: Option<String>,
+}
+
+impl Plan {
+    /// What `args` ask of `pattern`.
+    pub fn new(pattern: &dyn Pattern, args: &RunArgs) -> Result<Plan, InputError> {
+        let mutant = args.mutant.as_deref().map(|name| mutant_named(pattern, name)).transpose()?;
+        request(pattern, &args.load, WorldName::Swarm, None)?;
+        let mut worlds = worlds_named(pattern, &args.world)?;
+        let is_model = |world: &WorldName| *world == WorldName::Model;
+        let seeded = args.seed.map(|_| "--seed").or(args.seeds.map(|_| "--seeds")).or(seeded(&args.load));
+        if let Some(option) = seeded {
+            if worlds.iter().all(is_model) {
+                let message =
+                    format!("{option} says nothing to the model world, which looks at every schedule");
+                return Err(InputError::new(message, Some("name another world with --world".to_owned())));
+            }
+            if args.world.is_empty() {
+                worlds.retain(|world| !is_model(world));
+            }
+        }
+        let cases = pattern.cases().len();
+        let cases = match args.case.map(usize::from) {
+            None => (1..=cases).collect(),
+            Some(_) if !worlds.iter().any(is_model) => {
+                let message = "--case is one of the model world, which is not among those to run";
+                return Err(InputError::new(message, Some("add --world model".to_owned())));
+            }
+            Some(case) => {
+                check_case(pattern, case)?;
+                if args.world.is_empty() {
+                    worlds.retain(is_model);
+                }
+                vec![case]
+            }
+        };
+        Ok(Plan { worlds, cases, mutant: mutant.map(str::to_owned) })
+    }
+
+    fn run_world(
+        &self,
+        trial: &Trial<'_>,
+        world: WorldName,
+        args: &RunArgs,
+        printer: &mut Printer<'_, '_>,
+    ) -> Result<WorldReport, Stopped> {
+        let begin = Instant::now();
+        let found = guarded(|| {
+            match world {
+                WorldName::Model => self.look(trial, args.time, printer),
+                _ => self.hunt(trial, world, args, printer),
+            }
+            .map_err(|error| Failure::Input(Report::new(error)))
+        });
+        let (result, small) = match found {
+            Ok(found) => found,
+            Err(Failure::Input(report)) => return Err(Stopped::Input(report)),
+            Err(Failure::Internal(message)) => (Err(message), None),
+            Err(Failure::Interrupted) => unreachable!("an interrupt is an end of its own"),
+        };
+        let failed = small.map(|(culprit, command, small)| {
+            let files = evidence::write(&args.output, printer.streams.program, &small, culprit);
+            Failed { culprit, command, told: small.told, replay: small.replay, shrunk: small.shrunk, files }
+        });
+        Ok(WorldReport {
+            pattern: trial.pattern.entry().name,
+            world,
+            mutant: self.mutant.clone(),
+            result,
+            failed,
+            elapsed: begin.elapsed(),
+        })
+    }
+
+    fn hunt(
+        &self,
+        trial: &Trial<'_>,
+        world: WorldName,
+        args: &RunArgs,
+        printer: &mut Printer<'_, '_>,
+    ) -> Result<Found, InputError> {
+        let pattern = trial.pattern;
+        let name = pattern.entry().name;
+        let request = request(pattern, &args.load, world, self.mutant.as_deref())?;
+        let refused = |error: RequestError| refused(&error);
+        let report = trial.hunt(&request, seeds(args, world), args.time).map_err(refused)?;
+        let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(report)), None)) };
+        let (culprit, command) =
+            (Culprit::Seed(seed), again::seed(printer.streams.program, name, &request, seed));
+        printer.announce(name, world, culprit, &command);
+        match trial.make_small(&request, seed).map_err(refused)? {
+            Some(small) => Ok((Ok(Looked::Seeds(report)), Some((culprit, command, small)))),
+            None => {
+                let message = format!("seed {seed} failed, and passed when it was run again");
+                Ok((Err(message), None))
+            }
+        }
+    }
+
+    fn look(
+        &self,
+        trial: &Trial<'_>,
+        time: Option<Duration>,
+        printer: &mut Printer<'_, '_>,
+    ) -> Result<Found, InputError> {
+        let (name, mutant) = (trial.pattern.entry().name, self.mutant.as_deref());
+        let deadline = time.and_then(|time| Instant::now().checked_add(time));
+        let mut cases = vec![];
+        for (at, &number) in self.cases.iter().enumerate() {
+            if at > 0 && trial.interrupt.is_asked() {
+                break;
+            }
+            // What one case leaves of its share, the others have.
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let share = left.map(|left| left / (self.cases.len() - at) as u32);
+            let case = trial.look(number, mutant, share).map_err(|error| refused(&error))?;
+            let is_failure = case.exit() == Exit::Invalid;
+            cases.push(case);
+            if is_failure {
+                break;
+            }
+        }
+        let left = self.cases.len() - cases.len();
+        let last = cases.last().filter(|case| case.exit() == Exit::Invalid);
+        let small = last.and_then(|case| Some((case, case.exploration.violation.as_ref()?)));
+        let failed = small.map(|(case, violation): (_, &model::Violation)| {
+            let culprit = Culprit::Case(case.number);
+            let command = again::case(printer.streams.program, name, case.number, mutant);
+            printer.announce(name, WorldName::Model, culprit, &command);
+            (culprit, command, trial.violation(case, mutant, violation))
+        });
+        Ok((Ok(Looked::Cases { cases, left }), failed))
+    }
+}
+
+/// What was looked at, and what failed: what it was, what runs it again, and made small.
+type Found = (Result<Looked, String>, Option<(Culprit, String, Small)>);
+
+/// The option that only worlds with seeds understand, if there is one.
+fn seeded(load: &LoadArgs) -> Option<&'static str> {
+    let given = [
+        (load.nemesis.is_some(), "--nemesis"),
+        (load.nodes.is_some(), "--nodes"),
+        (load.clients.is_some(), "--clients"),
+        (load.length.is_some(), "--length"),
+    ];
+    given.into_iter().find(|(is_given, _)| *is_given).map(|(_, option)| option)
+}
+
+/// `Err` if `pattern` has no such case.
+pub(super) fn check_case(pattern: &dyn Pattern, case: usize) -> Result<(), InputError> {
+    let (name, cases) = (pattern.entry().name, pattern.cases().len());
+    if (1..=cases).contains(&case) {
+        return Ok(());
+    }
+    let message = format!("there is no case {case}; {name} has cases 1 to {cases}");
+    Err(InputError::new(message, Some(format!("`shakedown list {name}` describes them"))))
+}
+
+/// The seeds that `args` ask for. With a time limit and without an end they are more than there is time for.
+fn seeds(args: &RunArgs, world: WorldName) -> Range<u64> {
+    let (from, until) = match (args.seed, args.seeds) {
+        (Some(seed), _) => (seed, Some(seed + 1)),
+        (None, Some(seeds)) => (seeds.from, seeds.until),
+        (None, None) => (0, None),
+    };
+    let usual = if args.time.is_some() { SEED_MAX } else { seeds_usual(world) };
+    from..until.unwrap_or(from + usual)
+}
+
+/// Prints reports as they come, in the format that was asked for.
+struct Printer<'a, 's> {
+    args: &'a RunArgs,
+    streams: &'a mut Streams<'s>,
+    junit: RunJunit,
+    /// Whether an explanation stands above what is printed next.
+    explained: bool,
+    /// Why the output could not be written.
+    broken: Option<io::Error>,
+}
+
+impl<'a, 's> Printer<'a, 's> {
+    fn new(args: &'a RunArgs, streams: &'a mut Streams<'s>) -> Printer<'a, 's> {
+        Printer { args, streams, junit: RunJunit::new(), explained: false, broken: None }
+    }
+
+    /// Whether verdicts are followed by their explanations.
+    fn explains(&self) -> bool {
+        self.args.format == OutputFormat::Text && !self.args.quiet
+    }
+
+    /// Tells of a failure: now, whatever comes of what is done about it.
+    fn announce(&mut self, pattern: &str, world: WorldName, culprit: Culprit, command: &str) {
+        let told = text::announcement(culprit, command);
+        if self.explains() {
+            let verdict = text::verdict(pattern, world.name(), Exit::Invalid).unwrap_or_default();
+            let gap = if self.explained { "\n" } else { "" };
+            self.print(&format!("{gap}{verdict}\n{told}"));
+        }
+        if !self.explains() || self.broken.is_some() {
+            self.remark(&format!("{pattern}, {}:\n{}", world.name(), told.trim_end()));
+        }
+    }
+
+    fn report(&mut self, report: &WorldReport) {
+        if let Err(message) = &report.result {
+            let (pattern, world) = (report.pattern, report.world.name());
+            self.remark(&format!(
+                "{pattern}, {world}: internal error: {message}\n  This is a bug in shakedown, not in the pattern. \
+                 Please report it together with the command."
+            ));
+        }
+        match self.args.format {
+            OutputFormat::Junit => self.junit.add(report),
+            OutputFormat::Json => self.print(&format!("{}\n", json::render(report))),
+            OutputFormat::Text => self.report_text(report),
+        }
+        match report.failed.as_ref().map(|failed| &failed.files) {
+            Some(Ok(files)) if self.explains() => self.print(&format!("\n{}", text::files(files))),
+            Some(Ok(files)) => self.remark(text::files(files).trim_end()),
+            Some(Err(error)) => {
+                self.remark(&format!("{error}; the failure is as told above, and the command runs it again"));
+            }
+            None => {}
+        }
+    }
+
+    fn report_text(&mut self, report: &WorldReport) {
+        // A failure's verdict stands above, with its announcement.
+        if report.failed.is_none() || !self.explains() {
+            let gap = if self.explained { "\n" } else { "" };
+            if let Some(line) = text::verdict_line(report) {
+                self.print(&format!("{gap}{line}\n"));
+            }
+        }
+        if self.explains() && report.result.is_ok() {
+            self.print(&text::explanation(report, self.streams.width));
+            self.explained = true;
+        }
+    }
+
+    /// To standard output, as long as that works.
+    fn print(&mut self, text: &str) {
+        if self.broken.is_none() {
+            let printed = self.streams.out.write_all(text.as_bytes()).and_then(|()| self.streams.out.flush());
+            self.broken = printed.err();
+        }
+    }
+
+    /// To standard error. Nobody listening is no reason to fail.
+    fn remark(&mut self, text: &str) {
+        let _ = writeln!(self.streams.err, "{text}");
+    }
+
+    fn end(mut self, worst: Exit) -> Exit {
+        if self.args.format == OutputFormat::Junit {
+            let text = std::mem::take(&mut self.junit).finish();
+            self.print(&text);
+        }
+        match self.broken.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.remark(&format!("cannot write the output: {error}"));
+                // That a run failed is the news.
+                if worst == Exit::Invalid { worst } else { worst.max(Exit::BadInput) }
+            }
+            _ => worst,
+        }
+    }
+}

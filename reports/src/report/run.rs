@@ -1,0 +1,234 @@
+//! What came of running a pattern in a world, and its renderings.
+//!
+//! - [`text`]: for people, laid out for a width; [`timeline`]: what happened, line by line.
+//! - [`json`]: for programs; [`junit`]: for CI servers.
+
+pub mod json;
+pub mod junit;
+pub mod text;
+pub mod timeline;
+
+use super::Judgement;
+use crate::exit::Exit;
+use shakedown_checkers::history::History;
+use shakedown_workloads::catalogue::Faulted;
+use shakedown_workloads::hunt::Hunt;
+use shakedown_workloads::replay::Replay;
+use shakedown_workloads::scenario::Told;
+use shakedown_workloads::trace::Trace;
+use shakedown_workloads::world::WorldName;
+use shakedown_workloads::world::model::{Exploration, Extent, Finding};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A pattern in a world.
+#[derive(Debug)]
+pub struct WorldReport {
+    /// The pattern's name.
+    pub pattern: &'static str,
+    /// The world.
+    pub world: WorldName,
+    /// The mistake that it was told to make.
+    pub mutant: Option<String>,
+    /// What came of it. `Err`: a bug in shakedown, and what is known of it.
+    pub result: Result<Looked, String>,
+    /// The failure, if there was one.
+    pub failed: Option<Failed>,
+    /// How long all of it took.
+    pub elapsed: Duration,
+}
+
+/// What was looked at.
+#[derive(Debug)]
+pub enum Looked {
+    /// Cases of the model world, up to the first that fails.
+    Cases {
+        /// Those that were looked at.
+        cases: Vec<CaseReport>,
+        /// How many others there are.
+        left: usize,
+    },
+    /// Seeds, up to the first that fails.
+    Seeds(SeedsReport),
+}
+
+/// A case of the model world.
+#[derive(Debug)]
+pub struct CaseReport {
+    /// Its number, from 1.
+    pub number: usize,
+    /// What it is.
+    pub about: &'static str,
+    /// What came of it.
+    pub exploration: Exploration,
+    /// Whether the user stopped it.
+    pub is_interrupted: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Seeds of a world.
+#[derive(Debug)]
+pub struct SeedsReport {
+    /// Those that were asked for; without an end, a very large one.
+    pub asked: Range<u64>,
+    /// What came of them.
+    pub hunt: Hunt,
+    /// Why there were no more.
+    pub end: End,
+    /// How long it took, without what was done about a failure.
+    pub elapsed: Duration,
+}
+
+/// Why a hunt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All seeds passed.
+    Seeds,
+    /// The time was over.
+    Time,
+    /// A seed failed.
+    Failure,
+    /// The user stopped it.
+    Interrupt,
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Culprit {
+    /// A seed.
+    Seed(u64),
+    /// A case of the model world.
+    Case(usize),
+}
+
+/// A failure, made small.
+#[derive(Debug)]
+pub struct Failed {
+    /// What failed.
+    pub culprit: Culprit,
+    /// What to type to have it fail again as it did first.
+    pub command: String,
+    /// The small run.
+    pub told: FailedRun,
+    /// What replays the small run.
+    pub replay: Replay,
+    /// Runs that making it small took, and whether nothing more can be removed. None where it was
+    /// found small.
+    pub shrunk: Option<(u64, bool)>,
+    /// Where it was written. `Err`: why not.
+    pub files: Result<Files, String>,
+}
+
+/// The files of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The folder that they are in.
+    pub folder: PathBuf,
+    /// What to type to replay it.
+    pub command: String,
+}
+
+/// A run that failed, for people.
+#[derive(Debug)]
+pub struct FailedRun {
+    /// What kind of failure: `refuted`.
+    pub kind: String,
+    /// What is wrong, in sentences.
+    pub sentences: Vec<String>,
+    /// What the checker says of the history, if that is what is wrong.
+    pub judgement: Option<Judgement>,
+    /// The history.
+    pub history: History,
+    /// What was asked and what went wrong.
+    pub scene: Scene,
+    /// What happened.
+    pub happened: Happened,
+}
+
+/// What was asked, and what went wrong by plan.
+#[derive(Debug)]
+pub enum Scene {
+    /// A scenario, and for each of its faults how often it changed anything.
+    Scenario(Told, Vec<Faulted>),
+    /// A case of the model world.
+    Case(String),
+}
+
+/// What happened in a run.
+#[derive(Debug)]
+pub enum Happened {
+    /// Against simulated time.
+    Trace(Trace),
+    /// One thing after the other.
+    Steps(Vec<String>),
+}
+
+impl WorldReport {
+    /// How it ended.
+    pub fn exit(&self) -> Exit {
+        match &self.result {
+            Err(_) => Exit::Internal,
+            Ok(_) if self.failed.is_some() => Exit::Invalid,
+            Ok(Looked::Cases { cases, .. }) => cases.iter().map(CaseReport::exit).max().unwrap_or_default(),
+            Ok(Looked::Seeds(seeds)) => seeds.exit(),
+        }
+    }
+
+    /// `valid`, `invalid`, `unknown` or `error`.
+    pub fn word(&self) -> &'static str {
+        word(self.exit())
+    }
+}
+
+/// `valid`, `invalid`, `unknown` or `error`.
+pub fn word(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Valid => "valid",
+        Exit::Invalid => "invalid",
+        Exit::Unknown => "unknown",
+        Exit::BadInput | Exit::Internal => "error",
+    }
+}
+
+impl CaseReport {
+    /// How it ended.
+    pub fn exit(&self) -> Exit {
+        match &self.exploration.violation {
+            Some(violation) if matches!(violation.finding, Finding::Undecided(_)) => Exit::Unknown,
+            Some(_) => Exit::Invalid,
+            None if self.is_interrupted || !self.exploration.holds() => Exit::Unknown,
+            None => Exit::Valid,
+        }
+    }
+
+    /// Whether everything that can happen was looked at.
+    pub fn is_exhaustive(&self) -> bool {
+        matches!(self.exploration.extent, Extent::Exhaustive { .. })
+    }
+}
+
+impl SeedsReport {
+    /// How it ended.
+    pub fn exit(&self) -> Exit {
+        let is_unknown = self.end == End::Interrupt || !self.hunt.undecided.is_empty() || self.is_vacuous();
+        match self.hunt.failing {
+            Some(_) => Exit::Invalid,
+            None if is_unknown => Exit::Unknown,
+            None => Exit::Valid,
+        }
+    }
+
+    /// Whether that nothing was found says nothing: in no run did an answer show what another operation
+    /// did.
+    pub fn is_vacuous(&self) -> bool {
+        self.hunt.vacuous == self.hunt.seeds
+    }
+
+    /// Faults that were planned, and how many of those changed nothing.
+    pub fn faults(&self) -> (u64, u64) {
+        let faults = self.hunt.faults.values();
+        faults.fold((0, 0), |(all, vacuous), (more, more_vacuous)| (all + more, vacuous + more_vacuous))
+    }
+}

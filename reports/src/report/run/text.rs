@@ -1,0 +1,270 @@
+//! What came of a run, for people.
+
+use super::timeline::{self, Limit, brief};
+use super::{CaseReport, Culprit, End, FailedRun, Files, Looked, Scene, SeedsReport, WorldReport};
+use crate::exit::Exit;
+use crate::report::text::explanation as judgement_in_full;
+use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, thousands, wrap_into};
+use shakedown_workloads::catalogue::Faulted;
+use shakedown_workloads::scenario::Told;
+use shakedown_workloads::world::model::Extent;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+const INDENT: &str = "  ";
+const INNER: &str = "    ";
+/// Seeds that are named one by one.
+const SEEDS_NAMED_MAX: usize = 20;
+
+/// `pattern<TAB>world<TAB>true|false|unknown` without a line end; `None` if there is no verdict.
+pub fn verdict_line(report: &WorldReport) -> Option<String> {
+    verdict(report.pattern, report.world.name(), report.exit())
+}
+
+/// The same, of what is not reported yet.
+pub fn verdict(pattern: &str, world: &str, exit: Exit) -> Option<String> {
+    let (word, style) = match exit {
+        Exit::Valid => ("true", GOOD),
+        Exit::Invalid => ("false", BAD),
+        Exit::Unknown => ("unknown", UNSURE),
+        Exit::BadInput | Exit::Internal => return None,
+    };
+    Some(format!("{pattern}\t{world}\t{}", paint(style, word)))
+}
+
+/// What fails, and what to type to see it again: told before anything else is done about it.
+pub fn announcement(culprit: Culprit, command: &str) -> String {
+    let what = match culprit {
+        Culprit::Seed(seed) => format!("Seed {seed} fails."),
+        Culprit::Case(case) => format!("Case {case} fails."),
+    };
+    // Not wrapped: it is there to be copied.
+    format!("{INDENT}{} To run it again:\n{INNER}{command}\n", paint(BAD, &what))
+}
+
+/// What was done and found; of a failure, all but the announcement and the files.
+pub fn explanation(report: &WorldReport, width: usize) -> String {
+    let mut out = String::new();
+    if let Some(mutant) = &report.mutant {
+        wrap_into(&mut out, width, INDENT, INDENT, &format!("With the mutant {mutant}."));
+    }
+    match &report.result {
+        Err(_) => {}
+        Ok(Looked::Seeds(seeds)) => seeds_in_full(&mut out, seeds, width),
+        Ok(Looked::Cases { cases, left }) => {
+            cases.iter().for_each(|case| case_in_full(&mut out, case, width));
+            if *left > 0 {
+                let text = format!("{} not looked at.", count(*left as u64, "more case"));
+                wrap_into(&mut out, width, INDENT, INDENT, &text);
+            }
+        }
+    }
+    if let Some(failed) = &report.failed {
+        out.push('\n');
+        let elsewhere = match &failed.files {
+            Ok(files) => format!("all are in {}", files.folder.join("timeline.txt").display()),
+            Err(_) => "run it again with another --output to have them in a file".to_owned(),
+        };
+        out.push_str(&story(&failed.told, failed.shrunk, Limit::usual(&elsewhere), width));
+    }
+    out
+}
+
+/// Where a failure was written, or why not.
+pub fn files(files: &Files) -> String {
+    let folder = files.folder.display();
+    format!(
+        "{INDENT}Written to {folder}: replay.json, history.jsonl, timeline.txt. To replay it:\n{INNER}{}\n",
+        files.command
+    )
+}
+
+/// What is wrong with a run, what it was, and what happened in it.
+pub fn story(run: &FailedRun, shrunk: Option<(u64, bool)>, limit: Limit<'_>, width: usize) -> String {
+    let mut out = String::new();
+    match &run.judgement {
+        Some(judgement) => out.push_str(&judgement_in_full(judgement, false, width)),
+        None => {
+            for sentence in &run.sentences {
+                wrap_into(&mut out, width, "  - ", INNER, &printable(sentence));
+            }
+        }
+    }
+    out.push('\n');
+    match &run.scene {
+        Scene::Scenario(told, faults) => scenario(&mut out, told, faults, shrunk, limit, width),
+        Scene::Case(about) => wrap_into(&mut out, width, INDENT, INDENT, &format!("The case: {about}.")),
+    }
+    let happened = paint(STRONG, "What happened:");
+    writeln!(out, "\n{INDENT}{happened}").expect("writing to a String cannot fail");
+    out.push_str(&timeline::draw(&run.happened, limit, INNER, width));
+    out
+}
+
+/// `2.1 s`.
+pub fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        short if short < 9.95 => format!("{short:.1} s"),
+        long => format!("{long:.0} s"),
+    }
+}
+
+fn case_in_full(out: &mut String, case: &CaseReport, width: usize) {
+    let extent = &case.exploration.extent;
+    let end = match (case.exit(), extent) {
+        (Exit::Valid, _) => extent.to_string(),
+        (Exit::Invalid, Extent::Bounded { unique_states, depth, .. }) => {
+            let found = paint(BAD, "a violation");
+            format!("{found} after {}, {depth} deep", count(*unique_states as u64, "unique state"))
+        }
+        (Exit::Invalid, _) => format!("{extent}; {} in the last", paint(BAD, "a violation")),
+        _ if case.is_interrupted => {
+            format!("{extent}; {}", paint(UNSURE, "interrupted, nothing was wrong so far"))
+        }
+        _ => format!("{extent}; {}", paint(UNSURE, "no verdict")),
+    };
+    let first = format!("{INDENT}{}. ", case.number);
+    let rest = " ".repeat(first.len());
+    let text = format!("{} ({end}; {})", case.about, seconds(case.elapsed));
+    wrap_into(out, width, &first, &rest, &text);
+    if case.exploration.violation.is_none() {
+        for never in case.exploration.unseen() {
+            let text = format!("{} it never happened that {never}.", paint(UNSURE, "Vacuous:"));
+            wrap_into(out, width, &rest, &rest, &text);
+        }
+    }
+    let undecided = case.exploration.violation.as_ref().filter(|_| case.exit() == Exit::Unknown);
+    for sentence in undecided.iter().flat_map(|violation| violation.sentences()) {
+        wrap_into(out, width, &rest, &rest, &printable(&sentence));
+    }
+}
+
+fn seeds_in_full(out: &mut String, report: &SeedsReport, width: usize) {
+    let mut say = |text: &str| wrap_into(out, width, INDENT, INDENT, text);
+    let hunt = &report.hunt;
+    let end = match report.end {
+        End::Seeds => "nothing is wrong".to_owned(),
+        End::Time => "the time is over, and nothing is wrong".to_owned(),
+        End::Failure => "a seed fails".to_owned(),
+        End::Interrupt => format!("{}, nothing was wrong so far", paint(UNSURE, "interrupted")),
+    };
+    let range = match hunt.seeds {
+        0 => String::new(),
+        1 => format!(" ({})", report.asked.start),
+        seeds => format!(" ({} to {})", report.asked.start, report.asked.start + seeds - 1),
+    };
+    say(&format!("{}{range} in {}: {end}.", count(hunt.seeds, "seed"), seconds(report.elapsed)));
+    // Where something fails, that is what there is to tell.
+    if hunt.seeds == 0 || report.end == End::Failure {
+        return;
+    }
+    let counts = &hunt.counts;
+    let mut text = count(hunt.operations, "operation");
+    match report.is_vacuous() {
+        true => write!(
+            text,
+            "; {} no answer showed what another operation did, so that nothing is wrong says nothing.",
+            paint(UNSURE, "vacuous:")
+        ),
+        false => write!(
+            text,
+            "; {} showed what another operation did, in {} of the seeds.",
+            count(counts.seen, "answer"),
+            thousands(hunt.seeds - hunt.vacuous)
+        ),
+    }
+    .expect("writing to a String cannot fail");
+    say(&text);
+    say(&format!(
+        "{} delivered, {} lost; {}, {} caught unwritten, {} repaired.",
+        count(counts.delivered, "message"),
+        thousands(counts.lost),
+        count(counts.restarts, "restart"),
+        count(counts.records_lost, "record"),
+        thousands(counts.records_repaired),
+    ));
+    if counts.disks_refused > 0 {
+        say(&format!("{} refused to start from a damaged disk.", count(counts.disks_refused, "node")));
+    }
+    say(&faults(report));
+    if !hunt.undecided.is_empty() {
+        let named: Vec<String> =
+            hunt.undecided.iter().take(SEEDS_NAMED_MAX).map(ToString::to_string).collect();
+        let more = if hunt.undecided.len() > named.len() { ", …" } else { "" };
+        let many = count(hunt.undecided.len() as u64, "seed");
+        say(&format!("{} {many}: {}{more}.", paint(UNSURE, "Could not be judged:"), named.join(", ")));
+    }
+}
+
+/// Each kind of fault: how many there were, and how many of those changed nothing.
+fn faults(report: &SeedsReport) -> String {
+    let (all, vacuous) = report.faults();
+    if all == 0 {
+        return "No faults.".to_owned();
+    }
+    let kinds = report.hunt.faults.iter().map(|(kind, &(all, vacuous))| match vacuous {
+        0 => format!("{kind} {}", thousands(all)),
+        _ => format!("{kind} {} ({})", thousands(all), thousands(vacuous)),
+    });
+    let kinds: Vec<String> = kinds.collect();
+    let which = match vacuous {
+        0 => "all of which changed something".to_owned(),
+        _ if vacuous == all => paint(UNSURE, "none of which changed anything"),
+        _ => format!("{} of which changed nothing (in brackets)", thousands(vacuous)),
+    };
+    format!("{}, {which}: {}.", count(all, "fault"), kinds.join(", "))
+}
+
+fn scenario(
+    out: &mut String,
+    told: &Told,
+    faults: &[Faulted],
+    shrunk: Option<(u64, bool)>,
+    limit: Limit<'_>,
+    width: usize,
+) {
+    let size = format!(
+        "{}, {}, {}, {}",
+        count(u64::from(told.nodes), "node"),
+        count(told.clients.len() as u64, "client"),
+        count(told.operations() as u64, "operation"),
+        count(told.faults.len() as u64, "fault"),
+    );
+    let text = match shrunk {
+        None => format!("It has {size}, in {} ms.", told.length_ms),
+        Some((runs, true)) => {
+            let runs = count(runs, "run");
+            format!(
+                "Made small in {runs}, until nothing more could be removed: {size}, in {} ms.",
+                told.length_ms
+            )
+        }
+        Some((runs, false)) => {
+            let runs = count(runs, "run");
+            format!("Made smaller in {runs}, as far as there was time: {size}, in {} ms.", told.length_ms)
+        }
+    };
+    wrap_into(out, width, INDENT, INDENT, &text);
+    wrap_into(out, width, INNER, INNER, &paint(FAINT, &format!("{}.", told.conditions)));
+    for fault in faults {
+        let effects = match fault.effects {
+            0 => paint(UNSURE, "changed nothing"),
+            1 => "changed something once".to_owned(),
+            effects => format!("changed something {} times", thousands(effects)),
+        };
+        let text = format!("{} ({effects})", printable(&fault.words));
+        wrap_into(out, width, "    fault  ", "           ", &text);
+    }
+    let asked = told.clients.iter().enumerate();
+    let asked = asked.flat_map(|(client, ops)| ops.iter().map(move |(due_us, op)| (client, due_us, op)));
+    let (all, shown) = (asked.clone().count(), limit.lines / 2);
+    for (client, due_us, op) in asked.take(shown) {
+        let text = format!("at {}.{:03} ms: {}", due_us / 1_000, due_us % 1_000, brief(op));
+        wrap_into(out, width, &format!("    {:<5}  ", format!("c{client}")), "           ", &text);
+    }
+    limit.remark(out, all.saturating_sub(shown), "more operation", INNER, width);
+    for op in &told.last {
+        let text = format!("each, when all is healed: {}", brief(op));
+        wrap_into(out, width, "    last   ", "           ", &text);
+    }
+}

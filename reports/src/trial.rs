@@ -1,0 +1,213 @@
+//! A pattern in a world: hunts seeds, looks at cases, makes what fails small, replays.
+//!
+//! What is found is found by `shakedown-workloads`; here are only time, threads, and what people see of it
+//! meanwhile.
+
+use crate::interrupt::{Alarm, Interrupt};
+use crate::judge::{self, Question, message_of};
+use crate::names::last_part;
+use crate::progress::{Sign, Watcher};
+use crate::report::Judgement;
+use crate::report::run::{CaseReport, End, FailedRun, Happened, Scene, SeedsReport};
+use crate::terminal::{count, thousands};
+use shakedown_checkers::format::Format;
+use shakedown_checkers::history::History;
+use shakedown_checkers::options::Options;
+use shakedown_workloads::catalogue::{Pattern, Ran, Request, RequestError};
+use shakedown_workloads::hunt::hunt;
+use shakedown_workloads::judge::Finding;
+use shakedown_workloads::replay::{Replay, SmallCase};
+use shakedown_workloads::scenario::Told;
+use shakedown_workloads::world::WorldName;
+use shakedown_workloads::world::model::{Limits, Violation};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Runs that making a failure small may take: what takes more is stopped by time.
+const SHRINK_RUNS_MAX: u64 = 1_000_000;
+
+/// A pattern, and how it is tried.
+#[derive(Clone, Copy)]
+pub struct Trial<'t> {
+    /// The pattern.
+    pub pattern: &'t dyn Pattern,
+    /// How many threads hunt.
+    pub jobs: usize,
+    /// How long to try to make a failure small.
+    pub shrink_time: Duration,
+    /// Whether the user wants to stop.
+    pub interrupt: &'t Interrupt,
+    /// Whether to show signs of life.
+    pub is_watched: bool,
+}
+
+/// A failure made small.
+#[derive(Debug)]
+pub struct Small {
+    /// The small run, told.
+    pub told: FailedRun,
+    /// What replays it.
+    pub replay: Replay,
+    /// Runs that it took, and whether nothing more can be removed.
+    pub shrunk: Option<(u64, bool)>,
+}
+
+impl Trial<'_> {
+    /// Hunts through `seeds`, for at most `time`.
+    pub fn hunt(
+        &self,
+        request: &Request,
+        seeds: Range<u64>,
+        time: Option<Duration>,
+    ) -> Result<SeedsReport, RequestError> {
+        let begin = Instant::now();
+        let alarm = Alarm::set(self.interrupt, time);
+        let ran = Arc::new(AtomicU64::new(0));
+        let watcher = self.watch(request.world.name(), {
+            let (ran, total) = (Arc::clone(&ran), seeds.end - seeds.start);
+            move |elapsed| hunted(ran.load(Relaxed), total, elapsed, time)
+        });
+        let progress = |seeds| ran.store(seeds, Relaxed);
+        let hunt = hunt(self.pattern, request, seeds.clone(), self.jobs, alarm.flag(), &progress)?;
+        drop(watcher);
+        let end = match hunt.failing {
+            Some(_) => End::Failure,
+            None if hunt.complete => End::Seeds,
+            None if self.interrupt.is_asked() => End::Interrupt,
+            None => End::Time,
+        };
+        Ok(SeedsReport { asked: seeds, hunt, end, elapsed: begin.elapsed() })
+    }
+
+    /// Makes the failure of `seed` small. `None`: it passes.
+    pub fn make_small(&self, request: &Request, seed: u64) -> Result<Option<Small>, RequestError> {
+        let alarm = Alarm::set(self.interrupt, Some(self.shrink_time));
+        let bound = self.shrink_time;
+        let name = format!("making seed {seed} small");
+        let watcher = self.watch(&name, move |elapsed| until(elapsed, bound));
+        let failure = self.pattern.fail(request, seed, SHRINK_RUNS_MAX, alarm.flag())?;
+        drop(watcher);
+        let Some(failure) = failure else { return Ok(None) };
+        let shrunk = Some((failure.runs, failure.complete));
+        let told = self.pattern.told(&failure.replay)?;
+        let finding = failure.ran.finding.clone().expect("what was made small fails");
+        Ok(Some(Small { told: self.tell(&finding, failure.ran, told), replay: failure.replay, shrunk }))
+    }
+
+    /// Looks at a case of the model world, for at most `time`.
+    pub fn look(
+        &self,
+        number: usize,
+        mutant: Option<&str>,
+        time: Option<Duration>,
+    ) -> Result<CaseReport, RequestError> {
+        let begin = Instant::now();
+        let about = self.pattern.cases().get(number.wrapping_sub(1)).copied().unwrap_or_default();
+        let progress = Arc::new(AtomicU64::new(0));
+        let limits = Limits {
+            time_max: time,
+            stop: Some(self.interrupt.flag()),
+            progress: Some(Arc::clone(&progress)),
+            ..Limits::default()
+        };
+        let watcher = self.watch(&format!("model, case {number}"), move |_| {
+            let numbers = format!("{} states or walks", thousands(progress.load(Relaxed)));
+            Sign { done: 0, total: 0, numbers }
+        });
+        let explored = catch_unwind(AssertUnwindSafe(|| self.pattern.explore(number, mutant, &limits)));
+        let exploration = explored.unwrap_or_else(|panic| {
+            resume_unwind(Box::new(format!("case {number}: {}", message_of(panic.as_ref()))))
+        })?;
+        drop(watcher);
+        let is_over = exploration.violation.is_some() || exploration.is_proof();
+        let is_interrupted = self.interrupt.is_asked() && !is_over;
+        Ok(CaseReport { number, about, exploration, is_interrupted, elapsed: begin.elapsed() })
+    }
+
+    /// What a violation comes to.
+    pub fn violation(&self, report: &CaseReport, mutant: Option<&str>, violation: &Violation) -> Small {
+        let case = SmallCase { case: report.number, about: report.about.to_owned() };
+        let replay = Replay::of_case(self.pattern.entry().name, mutant, case, violation);
+        let told = FailedRun {
+            kind: violation.finding.kind().to_owned(),
+            sentences: violation.sentences(),
+            judgement: self.judged(&violation.history, violation.finding.kind()),
+            history: violation.history.clone(),
+            scene: Scene::Case(report.about.to_owned()),
+            happened: Happened::Steps(violation.steps.clone()),
+        };
+        Small { told, replay, shrunk: None }
+    }
+
+    /// What a run in a world that takes seeds comes to.
+    pub fn tell(&self, finding: &Finding, ran: Ran, told: Told) -> FailedRun {
+        let Ran { outcome, faults, .. } = ran;
+        FailedRun {
+            kind: finding.kind().to_owned(),
+            sentences: sentences(finding),
+            judgement: self.judged(&outcome.history, finding.kind()),
+            history: outcome.history,
+            scene: Scene::Scenario(told, faults),
+            happened: Happened::Trace(outcome.trace.unwrap_or_default()),
+        }
+    }
+
+    /// What the checker says of a history that it refutes.
+    fn judged(&self, history: &History, kind: &str) -> Option<Judgement> {
+        let question = Question {
+            model: Some(self.pattern.model()),
+            initial: None,
+            input_format: None,
+            options: Options::default(),
+            certify: false,
+        };
+        let name = last_part(self.pattern.entry().name);
+        let judged = || judge::judge((history.clone(), Format::JsonLines), name, None, &question).ok();
+        (kind == "refuted").then(judged).flatten()
+    }
+
+    fn watch(&self, what: &str, look: impl Fn(Duration) -> Sign + Send + 'static) -> Option<Watcher> {
+        let name = format!("{}, {what}", last_part(self.pattern.entry().name));
+        self.is_watched.then(|| Watcher::of(&name, look))
+    }
+}
+
+/// A finding, sentence by sentence.
+fn sentences(finding: &Finding) -> Vec<String> {
+    match finding {
+        Finding::Refuted { sentences } => sentences.clone(),
+        Finding::Broke(_) | Finding::Undecided(_) | Finding::Stalled { .. } => vec![finding.to_string()],
+    }
+}
+
+/// How many seeds a world is given unless somebody says otherwise.
+pub fn seeds_usual(world: WorldName) -> u64 {
+    match world {
+        WorldName::Model => 0,
+        WorldName::Swarm => 1_000,
+        WorldName::Sim => 50,
+    }
+}
+
+fn hunted(ran: u64, total: u64, elapsed: Duration, time: Option<Duration>) -> Sign {
+    let per_second = ran as f64 / elapsed.as_secs_f64().max(0.001);
+    match time {
+        Some(time) => {
+            let numbers = format!("{}, {per_second:.0} a second", count(ran, "seed"));
+            Sign { numbers, ..until(elapsed, time) }
+        }
+        None => {
+            let numbers = format!("{} of {}, {per_second:.0} a second", thousands(ran), count(total, "seed"));
+            Sign { done: ran, total, numbers }
+        }
+    }
+}
+
+fn until(elapsed: Duration, time: Duration) -> Sign {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Sign { done: ms(elapsed), total: ms(time), numbers: format!("{} s at most", time.as_secs()) }
+}
