@@ -13,6 +13,8 @@
 //! tasks of a crashed host end depends on numbers that the whole process shares.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 mod tokio_net;
 
 pub(super) use connection::{Closed, Connection};
@@ -239,6 +241,7 @@ impl<P: Protocol, N: Net> Tcp<P, N> {
                         next = earlier(next, Some(*until));
                         break;
                     }
+                    Way::Pausing(_) if peer.queue.is_empty() => peer.way = Way::Idle,
                     Way::Idle | Way::Pausing(_) => {
                         self.counts.dialled.fetch_add(1, Ordering::Relaxed);
                         let dial = timeout(self.pace.silence, self.net.connect(to));
