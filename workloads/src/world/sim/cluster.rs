@@ -42,18 +42,19 @@ pub(super) struct Cluster<'s, Op> {
     addresses: Rc<[IpAddr]>,
     /// For each host and each host, whether the first is cut off from the second now.
     cut: Vec<bool>,
-    /// Whether a fault began or was healed since it was last looked at what is cut off.
-    faults_changed: bool,
+    /// Whether it has to be looked again at what is cut off.
+    cuts_changed: bool,
     latency_max: Duration,
 }
 
 impl<'s, Op: Operation> Cluster<'s, Op> {
     pub(super) fn new(scenario: &'s Scenario<Op>, is_traced: bool, servers: Servers) -> Cluster<'s, Op> {
-        let clients = scenario.scripts.len() as u32;
-        let Scenario { seed, nodes, disk_us, plan, .. } = scenario;
-        let shared = Shared::new(*seed, *nodes, *disk_us, plan, clients, is_traced);
-        let mut random = Random::stream(*seed, "network", 0);
+        let mut random = Random::stream(scenario.seed, "network", 0);
         let latency_max = Duration::from_millis(1 << random.below(5));
+        // A connection keeps messages in their order. Where several threads or connections carry them
+        // they overtake each other, as protocols must allow for: so in half of the runs.
+        let jitter_ns = if random.chance(0.5) { MS << random.below(3) } else { 0 };
+        let shared = Shared::new(scenario, jitter_ns, is_traced);
         let mut builder = Builder::new();
         builder
             // Unset, it would be the time of day.
@@ -70,7 +71,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             builder.fs().block_size(crate::driver::log::SECTOR_BYTES as u64);
         }
         let sim = builder.build();
-        let names = (0..*nodes).map(|id| host(NodeId(id))).chain([CLIENTS.to_owned()]);
+        let names = (0..scenario.nodes).map(|id| host(NodeId(id))).chain([CLIENTS.to_owned()]);
         let addresses: Rc<[IpAddr]> = names.map(|name| sim.lookup(name)).collect();
         let cut = vec![false; addresses.len() * addresses.len()];
         Cluster {
@@ -80,7 +81,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             servers,
             addresses,
             cut,
-            faults_changed: false,
+            cuts_changed: false,
             latency_max,
         }
     }
@@ -171,7 +172,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
         let now = self.shared.now();
         self.shared.trace(Place::World, Kind::Fault, || format!("begins: {kind}"));
         self.shared.state().active.push(fault);
-        self.faults_changed = true;
+        self.cuts_changed = true;
         self.shared.state().recorder.fault_begins(&kind, now);
         match kind {
             FaultKind::Crash(node) | FaultKind::BitRot(node) => self.kill(fault, node),
@@ -203,7 +204,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
         let (now, effects) = (self.shared.now(), self.shared.state().effects[fault]);
         self.shared.trace(Place::World, Kind::Fault, || format!("is healed: {kind} ({effects} effects)"));
         self.shared.state().active.retain(|&other| other != fault);
-        self.faults_changed = true;
+        self.cuts_changed = true;
         self.shared.state().recorder.fault_ends(&kind, effects, now);
         match kind {
             FaultKind::Crash(node) | FaultKind::FailingDisk(node) => self.revive(fault, node),
@@ -238,7 +239,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
         let mut machine = self.shared.machine(node);
         let was_down = machine.is_down();
         machine.downed_by.push(fault);
-        self.faults_changed = true;
+        self.cuts_changed = true;
         let writing = machine.writing;
         drop(machine);
         if !was_down {
@@ -261,7 +262,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
         let mut machine = self.shared.machine(node);
         let was_downed = !machine.downed_by.is_empty();
         machine.downed_by.retain(|&other| other != fault);
-        self.faults_changed = true;
+        self.cuts_changed = true;
         let starts = was_downed && !machine.is_down();
         drop(machine);
         if starts {
@@ -276,7 +277,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
     fn cut(&mut self) {
         let is_flapping = |&fault: &usize| matches!(self.shared.plan.faults[fault].kind, FaultKind::Flap(..));
         let is_stale = self.shared.state().active.iter().any(is_flapping);
-        if !std::mem::take(&mut self.faults_changed) && !is_stale {
+        if !std::mem::take(&mut self.cuts_changed) && !is_stale {
             return;
         }
         let hosts = self.addresses.len();

@@ -45,13 +45,13 @@ impl<P: Protocol, L: Link<P>> Link<P> for FaultyLink<P, L> {
     fn send(&mut self, to: NodeId, msg: P::Msg) {
         let way = Place::Link(self.me, to);
         let active = self.shared.state().active.clone();
-        let (mut lost, mut doubled, mut late) = (None, None, None);
+        let (mut lost, mut doubled, mut late_ns) = (None, None, self.shared.jitter_ns);
         for fault in active {
             match self.shared.plan.faults[fault].kind {
                 FaultKind::Loss(permille) if self.chance(permille) => lost = Some(fault),
                 FaultKind::Duplication(permille) if self.chance(permille) => doubled = Some(fault),
                 FaultKind::Delay(ms) => {
-                    late = late.max(Some(ms));
+                    late_ns = late_ns.max(u64::from(ms) * MS / 3);
                     self.shared.took_effect_once(fault);
                 }
                 _ => {}
@@ -67,9 +67,9 @@ impl<P: Protocol, L: Link<P>> Link<P> for FaultyLink<P, L> {
             self.shared.took_effect_once(fault);
             self.hold(to, msg.clone(), 4 * MS);
         }
-        match late {
-            Some(ms) => self.hold(to, msg, u64::from(ms) * MS / 3 + 1),
-            None => self.inner.send(to, msg),
+        match late_ns {
+            0 => self.inner.send(to, msg),
+            mean_ns => self.hold(to, msg, mean_ns),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::nemesis::{FaultKind, Plan};
 use crate::outcome::{Broke, Counts};
 use crate::random::Random;
 use crate::recorder::Recorder;
+use crate::scenario::Scenario;
 use crate::trace::{Kind, Place, Trace};
 use crate::world::clock::Clock;
 use shakedown_impls::protocol::NodeId;
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) seed: u64,
     pub(super) nodes: u16,
     pub(super) disk_us: u64,
+    /// How long a message waits before it is handed to its connection, on average; 0: not at all.
+    pub(super) jitter_ns: u64,
     pub(super) plan: Plan,
     state: RefCell<State>,
 }
@@ -66,14 +69,9 @@ impl Machine {
 }
 
 impl Shared {
-    pub(super) fn new(
-        seed: u64,
-        nodes: u16,
-        disk_us: u64,
-        plan: &Plan,
-        clients: u32,
-        traced: bool,
-    ) -> Shared {
+    pub(super) fn new<Op>(scenario: &Scenario<Op>, jitter_ns: u64, is_traced: bool) -> Shared {
+        let Scenario { seed, nodes, disk_us, ref plan, .. } = *scenario;
+        let clients = scenario.scripts.len() as u32;
         let machine = |id| {
             let mut random = Random::stream(seed, "machine", id);
             Machine {
@@ -92,7 +90,7 @@ impl Shared {
         let state = State {
             between_ns: 0,
             recorder: Recorder::new(clients),
-            trace: traced.then(Trace::default),
+            trace: is_traced.then(Trace::default),
             counts: Counts::default(),
             effects: vec![0; plan.faults.len()],
             active: vec![],
@@ -101,7 +99,7 @@ impl Shared {
             requests: 0,
             done: 0,
         };
-        Shared { seed, nodes, disk_us, plan: plan.clone(), state: RefCell::new(state) }
+        Shared { seed, nodes, disk_us, jitter_ns, plan: plan.clone(), state: RefCell::new(state) }
     }
 
     pub(super) fn state(&self) -> RefMut<'_, State> {

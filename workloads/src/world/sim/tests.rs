@@ -3,19 +3,14 @@
 
 use super::*;
 use crate::judge::{Finding, judge};
-use crate::nemesis::{Fault, FaultKind, Plan};
+use crate::nemesis::{Fault, FaultKind, Nemesis, Plan};
 use crate::outcome::Counts;
-use crate::random::Random;
 use crate::scenario::Settings;
 use crate::trace::{Kind, Line};
 use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::mutants::{Mutant as _, Mutants};
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
-use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
-use tracing::field::{Field, Visit};
-use tracing::span;
 
 fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
     let config = Config { mutants, ..Config::new(scenario.nodes) };
@@ -49,14 +44,28 @@ fn a_clean_register_is_linearizable_and_recovers() {
     }
     println!("{total:?}, {operations} operations, {vacuous} of {faults} faults vacuous");
     assert!(total.restarts > 100 && total.lost > 1_000 && total.delivered > 100_000, "{total:?}");
-    assert!(total.records_lost > 5 && total.records_repaired > 5 && total.disks_refused == 0, "{total:?}");
+    assert!(total.records_lost > 5 && total.records_repaired > 3 && total.disks_refused == 0, "{total:?}");
     assert!(operations > 10_000 && total.seen > 5_000, "{operations} operations, {total:?}");
     assert!(vacuous * 4 < faults, "{vacuous} of {faults} faults changed nothing");
 }
 
+// Three of the four with the usual scenarios. The fourth, acknowledging too early, shows only if both
+// nodes that acknowledged a coordinator's write lose it and are then asked without the coordinator, before
+// the next write: in 600 usual scenarios never, so it gets slow disks, losses of power and many keys.
 #[test]
 fn every_mutant_is_caught() {
     for &mutant in Mutant::ALL {
+        let powerless = Settings {
+            nodes: Some(3),
+            clients: Some(6),
+            keys: 8,
+            nemeses: vec![Nemesis::Power],
+            ..Settings::usual::<Op>()
+        };
+        let scenario = |seed| match mutant {
+            Mutant::AckBeforeDurable => Scenario { disk_us: 8_000, ..Scenario::draw(seed, &powerless) },
+            _ => scenario(seed),
+        };
         let refuted = |seed| {
             let (_, finding) = abd(&scenario(seed), Mutants::only(mutant));
             matches!(finding, Some(Finding::Refuted { .. }))
@@ -67,83 +76,23 @@ fn every_mutant_is_caught() {
     }
 }
 
-/// Writes down every segment that turmoil sends, drops and delivers.
-#[derive(Clone, Default)]
-struct Tape(Arc<Mutex<String>>);
-
-impl tracing::Subscriber for Tape {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "turmoil"
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut tape = self.0.lock().expect("nothing panics meanwhile");
-        event.record(&mut Fields(&mut tape));
-        tape.push('\n');
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
-struct Fields<'t>(&'t mut String);
-
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = write!(self.0, "{field}={value:?} ");
-    }
-}
-
-/// Everything that can be known of a run: the history, the trace, and each segment on the network.
+/// The history and the trace.
 fn told(seed: u64) -> String {
     let scenario = scenario(seed);
-    let tape = Tape::default();
-    let outcome = tracing::subscriber::with_default(tape.clone(), || {
-        run_traced::<Abd>(&Config::new(scenario.nodes), &scenario)
-    });
+    let outcome = run_traced::<Abd>(&Config::new(scenario.nodes), &scenario);
     let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
     let others = format!("{:?}\n{:?}\n{:?}\n", outcome.history.others(), outcome.counts, outcome.effects);
-    let trace = outcome.trace.expect("a trace was asked for").to_string();
-    let segments = std::mem::take(&mut *tape.0.lock().expect("the run is over"));
-    rows + &others + &trace + &segments
+    rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
 }
 
-// Tokio numbers tasks for the whole process, and ends those of a crashed host in an order that depends on
-// the numbers: so other tasks and simulations come between the two runs of a seed, and on another thread.
+// On two threads at once, as hunts are. `tests/repeatable.rs` looks closer, but alone.
 #[test]
-fn a_seed_gives_the_same_run_byte_for_byte() {
-    let seeds = 0..20;
-    let first: Vec<String> = seeds.clone().map(told).collect();
-    let again = std::thread::spawn(move || {
-        let mut random = Random::new(1);
-        let again = |seed| {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            let spawns = random.below(9);
-            runtime.block_on(async {
-                for _ in 0..spawns {
-                    tokio::spawn(async {}).await.expect("nothing panics");
-                }
-            });
-            abd(&self::scenario(1_000 + seed), Mutants::default());
-            told(seed)
-        };
-        seeds.map(again).collect::<Vec<_>>()
-    });
-    for (seed, (first, again)) in first.iter().zip(again.join().expect("nothing panics")).enumerate() {
-        let differ = first.lines().zip(again.lines()).find(|(first, again)| first != again);
-        assert!(*first == again, "seed {seed} gave another run: {differ:?}");
-        assert!(first.contains("Delivered") && first.len() > 100_000, "seed {seed} tells little");
-    }
-    assert_ne!(first[0], first[3], "seeds differ");
+fn a_seed_gives_the_same_history_and_trace_on_any_thread() {
+    let all = || (0..12).map(told).collect::<Vec<_>>();
+    let other = std::thread::spawn(all);
+    let here = all();
+    assert!(here == other.join().expect("nothing panics"), "a seed gave another run");
+    assert_ne!(here[0], here[3], "seeds differ");
 }
 
 fn with_fault(nodes: u16, kind: FaultKind) -> Outcome {
