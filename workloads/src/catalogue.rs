@@ -271,7 +271,8 @@ impl<D: Definition> Pattern for D {
         Ok(match search {
             Search::Everything => explore(&case, limits),
             Search::Walks(walks) => {
-                let walks = if limits.time_max.is_some() { Walks { walks: u64::MAX, ..walks } } else { walks };
+                let walks =
+                    if limits.time_max.is_some() { Walks { walks: u64::MAX, ..walks } } else { walks };
                 walk(&case, &walks, limits)
             }
         })

@@ -29,7 +29,7 @@ use crate::run::{Failure, Ran, fail_in, judged, run_in};
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
 use crate::world::model::{Case, Exploration, Limits, explore};
-use crate::world::sim::{AskError, SERVER_NEMESES, Server, ServerResult, run_server};
+use crate::world::sim::{AskError, SERVER_NEMESES, Server, ServerResult, run_server, run_server_traced};
 use shakedown_impls::protocol::{NodeId, Protocol};
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -103,7 +103,10 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         AF: Future<Output = Result<Op::Ret, AskError>> + 'static,
     {
         let run = move |scenario: &Scenario<Op>, is_traced| {
-            let outcome = run_server(scenario, serve.clone(), ask.clone());
+            let outcome = match is_traced {
+                false => run_server(scenario, serve.clone(), ask.clone()),
+                true => run_server_traced(scenario, serve.clone(), ask.clone()),
+            };
             judged(outcome, scenario, is_traced)
         };
         Trial {

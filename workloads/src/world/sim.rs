@@ -83,7 +83,31 @@ where
     C: Fn(Op, NodeId) -> CF + 'static,
     CF: Future<Output = Result<Op::Ret, AskError>> + 'static,
 {
-    let cluster = Cluster::new(scenario, true, Servers::Any);
+    run_server_with(scenario, false, serve, ask)
+}
+
+/// Runs any server, and writes down what happens: not what it does, but what its clients and the faults
+/// do.
+pub fn run_server_traced<Op, S, SF, C, CF>(scenario: &Scenario<Op>, serve: S, ask: C) -> Outcome
+where
+    Op: Operation,
+    S: Fn(Server) -> SF + Clone + 'static,
+    SF: Future<Output = ServerResult> + 'static,
+    C: Fn(Op, NodeId) -> CF + 'static,
+    CF: Future<Output = Result<Op::Ret, AskError>> + 'static,
+{
+    run_server_with(scenario, true, serve, ask)
+}
+
+fn run_server_with<Op, S, SF, C, CF>(scenario: &Scenario<Op>, is_traced: bool, serve: S, ask: C) -> Outcome
+where
+    Op: Operation,
+    S: Fn(Server) -> SF + Clone + 'static,
+    SF: Future<Output = ServerResult> + 'static,
+    C: Fn(Op, NodeId) -> CF + 'static,
+    CF: Future<Output = Result<Op::Ret, AskError>> + 'static,
+{
+    let cluster = Cluster::new(scenario, is_traced, Servers::Any);
     let (shared, ask) = (cluster.shared().clone(), Rc::new(ask));
     let serve = move |id| {
         let server = serve(Server::new(&shared, id));

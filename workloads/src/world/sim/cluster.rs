@@ -219,7 +219,9 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             FaultKind::Pause(node) => {
                 let mut machine = self.shared.machine(node);
                 machine.paused -= 1;
-                if let (0, Some(waker)) = (machine.paused, machine.parked.take()) {
+                if machine.paused == 0
+                    && let Some(waker) = machine.parked.take()
+                {
                     waker.wake();
                 }
             }
