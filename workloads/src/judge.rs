@@ -10,7 +10,7 @@ use std::fmt::{self, Display};
 /// What is wrong with a run, the worst first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// A node panicked, or did what the boundary forbids.
+    /// A node panicked, did what the boundary forbids, or broke an invariant of its protocol.
     Broke(Broke),
     /// No order of the clients' operations explains what they saw.
     Refuted {
@@ -48,7 +48,7 @@ impl Finding {
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Finding::Broke(Broke { node, how }) => write!(f, "{node} broke the rules of the boundary: {how}"),
+            Finding::Broke(broke) => broke.fmt(f),
             Finding::Refuted { sentences } => f.write_str(&sentences.join("\n")),
             Finding::Undecided(why) => write!(f, "the history could not be judged: {why}"),
             Finding::Stalled { unanswered, recovery_ms } => write!(

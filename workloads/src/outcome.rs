@@ -2,7 +2,9 @@
 
 use crate::trace::Trace;
 use shakedown_checkers::history::History;
-use shakedown_impls::protocol::NodeId;
+use shakedown_impls::protocol::{NodeId, Protocol};
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct Outcome {
     pub broke: Option<Broke>,
     /// What happened, counted.
     pub counts: Counts,
+    /// How often nodes remarked what, by the kind of remark: `elected`.
+    pub notes: BTreeMap<String, u64>,
     /// For each fault of the plan, how often it changed anything: 0 says that it was vacuous.
     pub effects: Vec<u64>,
     /// What happened, line by line, if that was asked for.
@@ -26,8 +30,48 @@ pub struct Outcome {
 pub struct Broke {
     /// Which one.
     pub node: NodeId,
+    /// Which rules.
+    pub rules: Rules,
     /// What it did.
     pub how: String,
+}
+
+/// What a node can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// Those of [`shakedown_impls::protocol`], or it panicked.
+    Boundary,
+    /// What its protocol promises of its nodes at all times, whatever clients see ([`Watch`]).
+    Invariant,
+}
+
+impl Display for Broke {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Broke { node, rules, how } = self;
+        match rules {
+            Rules::Boundary => write!(f, "{node} broke the rules of the boundary: {how}"),
+            Rules::Invariant => write!(f, "{node} broke an invariant of its protocol: {how}"),
+        }
+    }
+}
+
+/// Somebody who looks at the nodes of a run whenever something has happened to one, and knows what must
+/// always hold of them.
+pub trait Watch<P: Protocol> {
+    /// A node has started, or taken a step. `Err`: what must not be.
+    fn saw(&mut self, node: NodeId, state: &P) -> Result<(), String>;
+
+    /// A node has lost what it had in memory.
+    fn crashed(&mut self, node: NodeId);
+}
+
+/// Nobody looks.
+impl<P: Protocol> Watch<P> for () {
+    fn saw(&mut self, _: NodeId, _: &P) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn crashed(&mut self, _: NodeId) {}
 }
 
 /// What happened in a run, counted.

@@ -81,6 +81,8 @@ pub enum Step<'s, P: Protocol> {
     },
     /// It takes an input, at that time of its clock.
     Input(Time, &'s Input<P>),
+    /// It has started, or taken an input, and is this now.
+    State(&'s P),
     /// It begins to carry out an effect.
     Effect(&'s Effect<P>),
     /// So many records, the last ones told, are durable now.
@@ -138,6 +140,7 @@ where
         let (mut effects, mut chosen) = (vec![], VecDeque::new());
         let mut state = P::boot(&self.setup.config, self.setup.id, &disk, &mut effects);
         drop(disk);
+        (self.trace)(Step::State(&state));
         loop {
             self.carry_out(&mut effects, &mut chosen).await?;
             let input = match chosen.pop_front() {
@@ -147,6 +150,7 @@ where
             let now = self.clock.now();
             (self.trace)(Step::Input(now, &input));
             state.step(&self.setup.config, now, input, &mut effects);
+            (self.trace)(Step::State(&state));
         }
     }
 

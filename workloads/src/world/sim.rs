@@ -47,7 +47,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use ours::{run, run_traced};
+pub use ours::{run, run_traced, run_watched};
 pub use server::{AskError, Server, host};
 
 use crate::nemesis::Nemesis;

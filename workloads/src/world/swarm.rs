@@ -32,7 +32,7 @@ pub mod shrink;
 mod tests;
 
 use crate::operation::{Operation, Subject};
-use crate::outcome::{Broke, Counts, Outcome};
+use crate::outcome::{Broke, Counts, Outcome, Rules, Watch};
 use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::scenario::Scenario;
@@ -41,7 +41,7 @@ use crate::world::caught;
 use node::Node;
 use queue::Queue;
 use shakedown_impls::protocol::{ClientId, Effect, Input, NodeId, Protocol, RequestId, Time};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 const MS: u64 = 1_000_000;
 const US: u64 = 1_000;
@@ -51,16 +51,22 @@ const EVENTS_MAX: u64 = 5_000_000;
 
 /// Runs a scenario.
 pub fn run<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_with::<P>(config, scenario, None)
+    run_watched::<P>(config, scenario, false, &mut ())
 }
 
 /// Runs a scenario, and writes down what happens.
 pub fn run_traced<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_with::<P>(config, scenario, Some(Trace::default()))
+    run_watched::<P>(config, scenario, true, &mut ())
 }
 
-fn run_with<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>, trace: Option<Trace>) -> Outcome {
-    let mut world = World::<P>::new(config, scenario, trace);
+/// Runs a scenario under the eyes of `watch`, and writes down what happens if it `is_traced`.
+pub fn run_watched<P: Subject>(
+    config: &P::Config,
+    scenario: &Scenario<P::Op>,
+    is_traced: bool,
+    watch: &mut dyn Watch<P>,
+) -> Outcome {
+    let mut world = World::<P>::new(config, scenario, is_traced.then(Trace::default), watch);
     world.start();
     world.run();
     world.outcome()
@@ -144,10 +150,17 @@ struct World<'w, P: Subject> {
     trace: Option<Trace>,
     /// What a step wants done; empty between steps.
     out: Vec<Effect<P>>,
+    watch: &'w mut dyn Watch<P>,
+    notes: BTreeMap<String, u64>,
 }
 
 impl<'w, P: Subject> World<'w, P> {
-    fn new(config: &'w P::Config, scenario: &'w Scenario<P::Op>, trace: Option<Trace>) -> World<'w, P> {
+    fn new(
+        config: &'w P::Config,
+        scenario: &'w Scenario<P::Op>,
+        trace: Option<Trace>,
+        watch: &'w mut dyn Watch<P>,
+    ) -> World<'w, P> {
         let seed = scenario.seed;
         let nodes = (0..u64::from(scenario.nodes)).map(|id| Node::new(Random::stream(seed, "node", id)));
         let clients = (0..scenario.scripts.len() as u64).map(|id| {
@@ -182,6 +195,8 @@ impl<'w, P: Subject> World<'w, P> {
             effects: vec![0; scenario.plan.faults.len()],
             trace,
             out: vec![],
+            watch,
+            notes: BTreeMap::new(),
         }
     }
 
@@ -377,6 +392,7 @@ impl<'w, P: Subject> World<'w, P> {
             true => "with an empty disk".to_owned(),
             false => format!("from its disk: {durable:?}"),
         });
+        self.look_at(id);
         self.go_on(id);
     }
 
@@ -439,7 +455,15 @@ impl<'w, P: Subject> World<'w, P> {
         let state = node.state.as_mut().expect("a node that is up has a state");
         match caught(|| state.step(self.config, time, input, &mut self.out)) {
             Ok(()) => node.effects.extend(self.out.drain(..)),
-            Err(how) => self.breaks(id, how),
+            Err(how) => return self.breaks(id, how),
+        }
+        self.look_at(id);
+    }
+
+    fn look_at(&mut self, id: NodeId) {
+        let state = self.nodes[usize::from(id.0)].state.as_ref().expect("a node that is up has a state");
+        if let Err(how) = self.watch.saw(id, state) {
+            self.broken(Broke { node: id, rules: Rules::Invariant, how });
         }
     }
 
@@ -486,14 +510,19 @@ impl<'w, P: Subject> World<'w, P> {
                 node.chosen.push_back((key, pick));
             }
             Effect::Note(note) => {
+                *self.notes.entry(note.kind.clone()).or_default() += 1;
                 self.trace(Place::Node(from), Kind::Note, || format!("{}: {}", note.kind, note.detail));
             }
         }
     }
 
     fn breaks(&mut self, node: NodeId, how: String) {
-        self.trace(Place::Node(node), Kind::Note, || format!("BREAKS the rules: {how}"));
-        self.broke.get_or_insert(Broke { node, how });
+        self.broken(Broke { node, rules: Rules::Boundary, how });
+    }
+
+    fn broken(&mut self, broke: Broke) {
+        self.trace(Place::Node(broke.node), Kind::Note, || format!("BREAKS the rules: {}", broke.how));
+        self.broke.get_or_insert(broke);
     }
 
     fn trace_durable(&mut self, node: NodeId) {
@@ -520,6 +549,7 @@ impl<'w, P: Subject> World<'w, P> {
             unanswered: self.unanswered,
             broke: self.broke,
             counts: self.counts,
+            notes: self.notes,
             effects: self.effects,
             trace: self.trace,
         }

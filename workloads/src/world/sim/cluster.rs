@@ -6,7 +6,7 @@ use super::server::host;
 use super::shared::{MS, Shared};
 use crate::nemesis::FaultKind;
 use crate::operation::Operation;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Rules};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::trace::{Kind, Place};
@@ -118,7 +118,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
                     let inner = Some(Box::pin(serve(id)));
                     let ended = Gate { shared: shared.clone(), id, inner }.await;
                     if !shared.machine(id).is_down() {
-                        shared.breaks(id, ended);
+                        shared.breaks(id, Rules::Boundary, ended);
                     }
                     pending().await
                 }
@@ -314,6 +314,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             unanswered: clients - state.done,
             broke: state.broke,
             counts: state.counts,
+            notes: state.notes,
             effects: state.effects,
             trace: state.trace,
         }

@@ -2,6 +2,7 @@
 
 use super::shared::Shared;
 use crate::nemesis::FaultKind;
+use crate::outcome::Rules;
 use crate::world::caught;
 use shakedown_impls::protocol::NodeId;
 use std::future::Future;
@@ -35,7 +36,7 @@ impl<F: Future> Future for Gate<F> {
         match caught(|| inner.as_mut().poll(cx)) {
             Ok(poll) => poll,
             Err(how) => {
-                self.shared.breaks(id, how);
+                self.shared.breaks(id, Rules::Boundary, how);
                 self.inner = None;
                 Poll::Pending
             }

@@ -12,10 +12,11 @@ use crate::driver::node::{Clock, Setup, Step, Stopped, serve};
 use crate::driver::tcp::{Pace, Tcp};
 use crate::nemesis::FaultKind;
 use crate::operation::Subject;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Rules, Watch};
 use crate::scenario::Scenario;
 use crate::trace::{Kind, Place};
 use shakedown_impls::protocol::{ClientId, Effect, Input, NodeId, RequestId, Time};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,20 +27,27 @@ const EVENTS_MAX: u64 = 1_000_000;
 
 /// Runs a scenario.
 pub fn run<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_with::<P>(config, scenario, false)
+    run_watched::<P>(config, scenario, false, Rc::new(RefCell::new(())))
 }
 
 /// Runs a scenario, and writes down what happens.
 pub fn run_traced<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_with::<P>(config, scenario, true)
+    run_watched::<P>(config, scenario, true, Rc::new(RefCell::new(())))
 }
 
-fn run_with<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>, is_traced: bool) -> Outcome {
+/// Runs a scenario under the eyes of `watch`, and writes down what happens if it `is_traced`.
+pub fn run_watched<P: Subject>(
+    config: &P::Config,
+    scenario: &Scenario<P::Op>,
+    is_traced: bool,
+    watch: Rc<RefCell<dyn Watch<P>>>,
+) -> Outcome {
     let cluster = Cluster::new(scenario, is_traced, Servers::Ours);
     let net = |me| SimNet { shared: cluster.shared().clone(), me, addresses: cluster.addresses().clone() };
     let (clients, nodes) = (net(None), net(Some(NodeId(0))));
     let config = config.clone();
-    let serve = move |id| node::<P>(config.clone(), id, SimNet { me: Some(id), ..nodes.clone() });
+    let serve =
+        move |id| node::<P>(config.clone(), id, SimNet { me: Some(id), ..nodes.clone() }, watch.clone());
     cluster.run(serve, move |number| {
         let client = Client::<P, SimNet>::new(ClientId(number), clients.clone(), pace());
         OurClient { client }
@@ -53,7 +61,12 @@ fn pace() -> Pace {
 }
 
 /// A node's program. It ends when the node's disk fails or is damaged.
-async fn node<P: Subject>(config: P::Config, id: NodeId, net: SimNet) -> String {
+async fn node<P: Subject>(
+    config: P::Config,
+    id: NodeId,
+    net: SimNet,
+    watch: Rc<RefCell<dyn Watch<P>>>,
+) -> String {
     let shared = net.shared.clone();
     let seed = Server::new(&shared, id).seed;
     let listener = match net.listen().await {
@@ -66,7 +79,18 @@ async fn node<P: Subject>(config: P::Config, id: NodeId, net: SimNet) -> String 
     let clock = NodeClock { shared: shared.clone(), id };
     let setup = Setup { config, id, seed };
     let observer = shared.clone();
-    let stopped = serve(setup, link, disk, clock, move |step| observer.observe::<P>(id, step)).await;
+    if shared.machine(id).lives > 1 {
+        watch.borrow_mut().crashed(id);
+    }
+    let observe = move |step: Step<'_, P>| match step {
+        Step::State(state) => {
+            if let Err(how) = watch.borrow_mut().saw(id, state) {
+                observer.breaks(id, Rules::Invariant, how);
+            }
+        }
+        step => observer.observe::<P>(id, step),
+    };
+    let stopped = serve(setup, link, disk, clock, observe).await;
     shared.stopped(id, &stopped);
     stopped.to_string()
 }
@@ -111,9 +135,10 @@ impl Shared {
             Step::Input(_, input) => self.observe_input::<P>(id, input),
             Step::Effect(Effect::Persist(_)) => self.machine(id).writing += 1,
             Step::Effect(Effect::Note(note)) => {
+                *self.state().notes.entry(note.kind.clone()).or_default() += 1;
                 self.trace(place, Kind::Note, || format!("{} {}", note.kind, note.detail));
             }
-            Step::Effect(_) => {}
+            Step::State(_) | Step::Effect(_) => {}
             Step::Durable(records) => {
                 let mut machine = self.machine(id);
                 machine.durable += records;

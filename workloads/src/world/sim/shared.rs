@@ -2,7 +2,7 @@
 //! machine is like. Everything runs on one thread, one host at a time.
 
 use crate::nemesis::{FaultKind, Plan};
-use crate::outcome::{Broke, Counts};
+use crate::outcome::{Broke, Counts, Rules};
 use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::scenario::Scenario;
@@ -10,6 +10,7 @@ use crate::trace::{Kind, Place, Trace};
 use crate::world::clock::Clock;
 use shakedown_impls::protocol::NodeId;
 use std::cell::{RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::task::Waker;
 
 pub(super) const MS: u64 = 1_000_000;
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) recorder: Recorder,
     pub(super) trace: Option<Trace>,
     pub(super) counts: Counts,
+    pub(super) notes: BTreeMap<String, u64>,
     pub(super) effects: Vec<u64>,
     /// Faults that last, by their place in the plan.
     pub(super) active: Vec<usize>,
@@ -92,6 +94,7 @@ impl Shared {
             recorder: Recorder::new(clients),
             trace: is_traced.then(Trace::default),
             counts: Counts::default(),
+            notes: BTreeMap::new(),
             effects: vec![0; plan.faults.len()],
             active: vec![],
             broke: None,
@@ -175,8 +178,8 @@ impl Shared {
     }
 
     /// A node did what it must not.
-    pub(super) fn breaks(&self, node: NodeId, how: String) {
+    pub(super) fn breaks(&self, node: NodeId, rules: Rules, how: String) {
         self.trace(Place::Node(node), Kind::Down, || how.clone());
-        self.state().broke.get_or_insert(Broke { node, how });
+        self.state().broke.get_or_insert(Broke { node, rules, how });
     }
 }

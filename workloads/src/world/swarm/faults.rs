@@ -96,6 +96,7 @@ impl<P: Subject> World<'_, P> {
             false => (node.disk.kill(&mut node.random), Found::Log { repaired: 0 }),
         };
         node.forget();
+        self.watch.crashed(id);
         self.counts.records_lost += lost;
         self.trace(Place::Node(id), Kind::Down, || match written {
             0 => "nothing was being written".to_owned(),

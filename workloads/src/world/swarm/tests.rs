@@ -217,7 +217,7 @@ fn what_the_boundary_forbids_is_a_finding() {
         (toy::Op::ChooseForEver, "it does not settle: 5000000 events and no end"),
     ] {
         let (outcome, finding) = asked(1, op);
-        let broke = Broke { node: NodeId(0), how: how.to_owned() };
+        let broke = Broke { node: NodeId(0), rules: Rules::Boundary, how: how.to_owned() };
         assert_eq!(finding, Some(Finding::Broke(broke)));
         assert!(outcome.trace.expect("a trace was asked for").to_string().contains(how));
     }
@@ -236,4 +236,43 @@ fn an_answer_from_a_node_that_was_not_asked_is_lost() {
         (lines.iter().filter(is_lost).count(), matches!(finding, Some(Finding::Broke(_))));
     assert!(lost > 0 || asked_itself, "{lines:?}");
     assert!(finding.is_some(), "nobody is answered");
+}
+
+/// Allows a node so many steps in a life, and none after its neighbour crashed.
+struct Strict {
+    steps: BTreeMap<NodeId, u32>,
+    steps_max: u32,
+    crashes: u32,
+}
+
+impl Watch<Abd> for Strict {
+    fn saw(&mut self, node: NodeId, state: &Abd) -> Result<(), String> {
+        let steps = self.steps.entry(node).or_default();
+        *steps += 1;
+        if *steps <= self.steps_max { Ok(()) } else { Err(format!("{} rounds open", state.rounds_open())) }
+    }
+
+    fn crashed(&mut self, node: NodeId) {
+        self.steps.remove(&node);
+        self.crashes += 1;
+    }
+}
+
+// Whoever watches sees each start, step and crash; what it objects to ends the run and is the finding.
+#[test]
+fn what_a_watcher_objects_to_is_a_finding() {
+    let settings = Settings { nodes: Some(3), nemeses: vec![], ..Settings::usual::<Op>() };
+    let fault = Fault { from_ms: 20, until_ms: 30, kind: FaultKind::Crash(NodeId(1)) };
+    let scenario = Scenario { plan: Plan { faults: vec![fault] }, ..Scenario::draw(1, &settings) };
+    let watched = |steps_max| {
+        let mut watch = Strict { steps: BTreeMap::new(), steps_max, crashes: 0 };
+        let mut outcome = run_watched::<Abd>(&Config::new(3), &scenario, false, &mut watch);
+        (judge::<Op>(&mut outcome, scenario.recovery_ms), watch)
+    };
+    let (finding, watch) = watched(u32::MAX);
+    assert_eq!((finding, watch.crashes, watch.steps.len()), (None, 1, 3));
+    let (finding, watch) = watched(5);
+    let Some(Finding::Broke(Broke { node, rules, how })) = finding else { panic!("{finding:?}") };
+    assert_eq!((rules, watch.steps[&node]), (Rules::Invariant, 6));
+    assert!(how.ends_with("rounds open"), "{how}");
 }
