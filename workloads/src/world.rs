@@ -3,6 +3,8 @@
 mod clock;
 pub mod model;
 pub mod sim;
+#[cfg(test)]
+mod suite;
 pub mod swarm;
 #[cfg(test)]
 mod toy;

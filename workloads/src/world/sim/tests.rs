@@ -4,45 +4,25 @@
 use super::*;
 use crate::judge::{Finding, judge};
 use crate::nemesis::{Fault, FaultKind, Nemesis, Plan};
-use crate::outcome::Counts;
 use crate::scenario::Settings;
 use crate::trace::{Kind, Line};
+use crate::world::WorldName;
+use crate::world::suite::{self, scenario};
 use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::mutants::{Mutant as _, Mutants};
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
 
-fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
-    let config = Config { mutants, ..Config::new(scenario.nodes) };
-    let mut outcome = run::<Abd>(&config, scenario);
-    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
-    (outcome, finding)
-}
+const WORLD: WorldName = WorldName::Sim;
 
-fn scenario(seed: u64) -> Scenario<Op> {
-    Scenario::draw(seed, &Settings::usual::<Op>())
+fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
+    suite::abd(WORLD, scenario, mutants)
 }
 
 // No violation, no stall; and what the scenarios are meant to do happened.
 #[test]
 fn a_clean_register_is_linearizable_and_recovers() {
-    let (mut total, mut operations, mut vacuous, mut faults) = (Counts::default(), 0, 0, 0);
-    for seed in 0..100 {
-        let scenario = scenario(seed);
-        let (outcome, finding) = abd(&scenario, Mutants::default());
-        assert_eq!(finding, None, "seed {seed}, {}", scenario.plan);
-        total.restarts += outcome.counts.restarts;
-        total.lost += outcome.counts.lost;
-        total.delivered += outcome.counts.delivered;
-        total.seen += outcome.counts.seen;
-        total.records_lost += outcome.counts.records_lost;
-        total.records_repaired += outcome.counts.records_repaired;
-        total.disks_refused += outcome.counts.disks_refused;
-        operations += outcome.history.len();
-        faults += outcome.effects.len();
-        vacuous += outcome.effects.iter().filter(|&&effects| effects == 0).count();
-    }
-    println!("{total:?}, {operations} operations, {vacuous} of {faults} faults vacuous");
+    let (total, operations, [faults, vacuous]) = suite::clean(WORLD, 100);
     assert!(total.restarts > 100 && total.lost > 1_000 && total.delivered > 100_000, "{total:?}");
     assert!(total.records_lost > 5 && total.records_repaired > 3 && total.disks_refused == 0, "{total:?}");
     assert!(operations > 10_000 && total.seen > 5_000, "{operations} operations, {total:?}");
@@ -54,88 +34,52 @@ fn a_clean_register_is_linearizable_and_recovers() {
 // the next write: in 600 usual scenarios never, so it gets slow disks, losses of power and many keys.
 #[test]
 fn every_mutant_is_caught() {
+    let powerless = Settings {
+        nodes: Some(3),
+        clients: Some(6),
+        keys: 8,
+        nemeses: vec![Nemesis::Power],
+        ..Settings::usual::<Op>()
+    };
     for &mutant in Mutant::ALL {
-        let powerless = Settings {
-            nodes: Some(3),
-            clients: Some(6),
-            keys: 8,
-            nemeses: vec![Nemesis::Power],
-            ..Settings::usual::<Op>()
-        };
-        let scenario = |seed| match mutant {
+        suite::catches(WORLD, mutant, 500, |seed| match mutant {
             Mutant::AckBeforeDurable => Scenario { disk_us: 8_000, ..Scenario::draw(seed, &powerless) },
             _ => scenario(seed),
-        };
-        let refuted = |seed| {
-            let (_, finding) = abd(&scenario(seed), Mutants::only(mutant));
-            matches!(finding, Some(Finding::Refuted { .. }))
-        };
-        let caught = (0..500).find(|&seed| refuted(seed));
-        println!("{}: seed {caught:?}", mutant.name());
-        assert!(caught.is_some(), "{} survives", mutant.name());
+        });
     }
-}
-
-/// The history and the trace.
-fn told(seed: u64) -> String {
-    let scenario = scenario(seed);
-    let outcome = run_traced::<Abd>(&Config::new(scenario.nodes), &scenario);
-    let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
-    let others = format!("{:?}\n{:?}\n{:?}\n", outcome.history.others(), outcome.counts, outcome.effects);
-    rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
 }
 
 // On two threads at once, as hunts are. `tests/repeatable.rs` looks closer, but alone.
 #[test]
-fn a_seed_gives_the_same_history_and_trace_on_any_thread() {
-    let all = || (0..12).map(told).collect::<Vec<_>>();
-    let other = std::thread::spawn(all);
-    let here = all();
-    assert!(here == other.join().expect("nothing panics"), "a seed gave another run");
-    assert_ne!(here[0], here[3], "seeds differ");
+fn a_seed_gives_the_same_history_and_trace_again() {
+    suite::repeats(WORLD, 12);
+}
+
+#[test]
+fn each_fault_takes_effect_and_is_recorded() {
+    suite::each_fault_takes_effect_and_is_recorded(WORLD);
+}
+
+// All nodes are down: nothing is answered, and what could not even be sent is known not to have happened.
+#[test]
+fn nobody_is_answered_while_all_are_down() {
+    let ended = suite::while_all_are_down(WORLD);
+    assert!(!ended.contains(&Ended::Ok) && ended.contains(&Ended::Fail), "{ended:?}");
+}
+
+#[test]
+fn without_faults_everything_is_answered() {
+    suite::without_faults_everything_is_answered(WORLD, 20);
+}
+
+#[test]
+fn what_may_be_repeated_is_asked_elsewhere() {
+    let (without, with) = (suite::gives_up(WORLD, None), suite::gives_up(WORLD, Some(20)));
+    assert!(with < without, "{with} of those who may, {without} of those who may not");
 }
 
 fn with_fault(nodes: u16, kind: FaultKind) -> Outcome {
-    let plan = Plan { faults: vec![Fault { from_ms: 100, until_ms: 900, kind }] };
-    let settings =
-        Settings { nodes: Some(nodes), length_ms: Some(1_000), nemeses: vec![], ..Settings::usual::<Op>() };
-    let scenario = Scenario { plan, ..Scenario::draw(1, &settings) };
-    let config = Config::new(nodes);
-    let mut outcome = run_traced::<Abd>(&config, &scenario);
-    assert_eq!(judge::<Op>(&mut outcome, scenario.recovery_ms), None);
-    outcome
-}
-
-// The twin of every claim about faults: each of them does something when it should, and the history has
-// its beginning and its end.
-#[test]
-fn each_fault_takes_effect_and_is_recorded() {
-    let (node, other) = (NodeId(0), NodeId(1));
-    for kind in [
-        FaultKind::Split(vec![node]),
-        FaultKind::Flap(vec![node], 30),
-        FaultKind::Mute(vec![node]),
-        FaultKind::Bridge(node),
-        FaultKind::Ring,
-        FaultKind::Loss(200),
-        FaultKind::Duplication(200),
-        FaultKind::Delay(100),
-        FaultKind::Corruption(200),
-        FaultKind::Crash(node),
-        FaultKind::PowerLoss(vec![node, other]),
-        FaultKind::Pause(node),
-        FaultKind::SlowDisk(node, 50),
-        FaultKind::FailingDisk(node),
-        FaultKind::BitRot(node),
-        FaultKind::ClockJump(node, -5_000),
-        FaultKind::ClockDrift(node, 200),
-    ] {
-        let outcome = with_fault(5, kind.clone());
-        assert!(outcome.effects[0] > 0, "{kind} changed nothing");
-        let history = &outcome.history;
-        let told: Vec<_> = history.others().iter().map(|event| history.function(event.f)).collect();
-        assert_eq!(told, [format!("start-{}", kind.name()), format!("stop-{}", kind.name())]);
-    }
+    suite::with_fault(WORLD, nodes, kind)
 }
 
 /// What a node heard while the fault lasted, from others.
@@ -214,29 +158,4 @@ fn a_rotten_bit_is_repaired_and_a_failing_disk_ends_the_node() {
     assert_eq!((failing.effects[0], failing.counts.restarts), (1, 1));
     let down = |line: &&Line| line.kind == Kind::Down && line.what.contains("refuses to write");
     assert_eq!(failing.trace.expect("a trace").lines.iter().filter(down).count(), 1);
-}
-
-// All nodes are down: nothing is answered, and what could not even be sent is known not to have happened.
-#[test]
-fn nobody_is_answered_while_all_are_down() {
-    let outcome = with_fault(3, FaultKind::PowerLoss(vec![NodeId(0), NodeId(1), NodeId(2)]));
-    let inside = |time: i64| (150_000_000..900_000_000).contains(&time);
-    let ended = |kind| {
-        let operations = outcome.history.operations();
-        operations.filter(|op| op.outcome == kind && inside(op.complete_time_ns)).count()
-    };
-    assert_eq!(ended(Ended::Ok), 0);
-    assert!(ended(Ended::Fail) > 0);
-    assert_eq!(outcome.counts.restarts, 3);
-}
-
-#[test]
-fn without_faults_everything_is_answered() {
-    for seed in 0..20 {
-        let settings = Settings { nemeses: vec![], ..Settings::usual::<Op>() };
-        let scenario = Scenario { disk_us: 50, ..Scenario::draw(seed, &settings) };
-        let (outcome, finding) = abd(&scenario, Mutants::default());
-        assert_eq!((finding, outcome.counts.lost, outcome.counts.restarts), (None, 0, 0));
-        assert!(outcome.history.operations().all(|op| op.outcome == Ended::Ok), "seed {seed}");
-    }
 }

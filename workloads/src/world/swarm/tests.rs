@@ -1,43 +1,28 @@
 //! The ABD register in the swarm: clean seeds, caught mutants, the same again, faults that take effect.
 
 use super::*;
-use crate::generator::Generator;
 use crate::judge::{Finding, judge};
 use crate::nemesis::{Fault, FaultKind, Plan};
-use crate::object::register;
 use crate::scenario::{Request, Settings};
 use crate::trace::Line;
+use crate::world::WorldName;
+use crate::world::suite::{self, scenario};
 use crate::world::toy::{self, Toy};
 use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::mutants::{Mutant as _, Mutants};
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
 
-fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
-    let config = Config { mutants, ..Config::new(scenario.nodes) };
-    let mut outcome = run::<Abd>(&config, scenario);
-    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
-    (outcome, finding)
-}
+const WORLD: WorldName = WorldName::Swarm;
 
-fn scenario(seed: u64) -> Scenario<Op> {
-    Scenario::draw(seed, &Settings::usual::<Op>())
+fn abd(scenario: &Scenario<Op>, mutants: Mutants<Mutant>) -> (Outcome, Option<Finding>) {
+    suite::abd(WORLD, scenario, mutants)
 }
 
 // A thousand scenarios: no violation, no stall; and what the scenarios are meant to do happened.
 #[test]
 fn a_clean_register_is_linearizable_and_recovers() {
-    let (mut total, mut operations, mut vacuous, mut faults) = (Counts::default(), 0, 0, 0);
-    for seed in 0..1_000 {
-        let scenario = scenario(seed);
-        let (outcome, finding) = abd(&scenario, Mutants::default());
-        assert_eq!(finding, None, "seed {seed}, {}", scenario.plan);
-        total.add(&outcome.counts);
-        operations += outcome.history.len();
-        faults += outcome.effects.len();
-        vacuous += outcome.effects.iter().filter(|&&effects| effects == 0).count();
-    }
-    println!("{total:?}, {operations} operations, {vacuous} of {faults} faults vacuous");
+    let (total, operations, [faults, vacuous]) = suite::clean(WORLD, 1_000);
     assert!(total.restarts > 500 && total.lost > 10_000, "{total:?}");
     assert!(total.records_lost > 20 && total.records_repaired > 20 && total.disks_refused == 0, "{total:?}");
     assert!(operations > 20_000 && total.seen > 5_000, "{operations} operations, {total:?}");
@@ -46,129 +31,33 @@ fn a_clean_register_is_linearizable_and_recovers() {
 
 #[test]
 fn every_mutant_is_caught() {
-    for &mutant in Mutant::ALL {
-        let refuted = |seed| {
-            let (_, finding) = abd(&scenario(seed), Mutants::only(mutant));
-            matches!(finding, Some(Finding::Refuted { .. }))
-        };
-        let caught = (0..2_000).find(|&seed| refuted(seed));
-        println!("{}: seed {caught:?}", mutant.name());
-        assert!(caught.is_some(), "{} survives", mutant.name());
-    }
+    Mutant::ALL.iter().for_each(|&mutant| suite::catches(WORLD, mutant, 2_000, scenario));
 }
 
-// The second time after other work in the same process, on another thread.
 #[test]
 fn a_seed_gives_the_same_history_and_trace_again() {
-    let told = |seed| {
-        let scenario = scenario(seed);
-        let outcome = run_traced::<Abd>(&Config::new(scenario.nodes), &scenario);
-        let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
-        let others = format!("{:?}", outcome.history.others());
-        rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
-    };
-    let first: Vec<String> = (0..20).map(told).collect();
-    let again = std::thread::spawn(move || {
-        told(999);
-        (0..20).map(told).collect::<Vec<_>>()
-    });
-    assert!(first == again.join().expect("nothing panics"), "a seed gave another run");
-    assert_ne!(first[0], first[3], "seeds differ");
+    suite::repeats(WORLD, 20);
 }
 
-fn with_fault(kind: FaultKind, from_ms: u64, until_ms: u64) -> (Scenario<Op>, Outcome) {
-    let plan = Plan { faults: vec![Fault { from_ms, until_ms, kind }] };
-    let settings =
-        Settings { nodes: Some(3), length_ms: Some(1_000), nemeses: vec![], ..Settings::usual::<Op>() };
-    let scenario = Scenario { plan, ..Scenario::draw(1, &settings) };
-    let (outcome, finding) = abd(&scenario, Mutants::default());
-    assert_eq!(finding, None);
-    (scenario, outcome)
-}
-
-// The twin of every claim about faults: each of them does something when it should, and the history has
-// its beginning and its end.
 #[test]
 fn each_fault_takes_effect_and_is_recorded() {
-    let (node, other) = (NodeId(0), NodeId(1));
-    for kind in [
-        FaultKind::Split(vec![node]),
-        FaultKind::Flap(vec![node], 30),
-        FaultKind::Mute(vec![node]),
-        FaultKind::Loss(200),
-        FaultKind::Duplication(200),
-        FaultKind::Delay(100),
-        FaultKind::Corruption(200),
-        FaultKind::Crash(node),
-        FaultKind::PowerLoss(vec![node, other, NodeId(2)]),
-        FaultKind::Pause(node),
-        FaultKind::SlowDisk(node, 50),
-        FaultKind::FailingDisk(node),
-        FaultKind::BitRot(node),
-        FaultKind::ClockJump(node, -5_000),
-        FaultKind::ClockDrift(node, 200),
-    ] {
-        let (_, outcome) = with_fault(kind.clone(), 100, 900);
-        assert!(outcome.effects[0] > 0, "{kind} changed nothing");
-        let history = &outcome.history;
-        let told: Vec<_> = history.others().iter().map(|event| history.function(event.f)).collect();
-        assert_eq!(told, [format!("start-{}", kind.name()), format!("stop-{}", kind.name())]);
-    }
-    for kind in [FaultKind::Bridge(node), FaultKind::Ring] {
-        let plan = Plan { faults: vec![Fault { from_ms: 100, until_ms: 900, kind: kind.clone() }] };
-        let settings = Settings { nodes: Some(5), nemeses: vec![], ..Settings::usual::<Op>() };
-        let scenario = Scenario { plan, length_ms: 1_000, ..Scenario::draw(1, &settings) };
-        let (outcome, finding) = abd(&scenario, Mutants::default());
-        assert!(outcome.effects[0] > 0 && finding.is_none(), "{kind}: {finding:?}");
-    }
-}
-
-#[test]
-fn a_rotten_bit_is_repaired_and_a_failing_disk_kills() {
-    let (_, outcome) = with_fault(FaultKind::BitRot(NodeId(0)), 500, 600);
-    assert_eq!((outcome.counts.restarts, outcome.counts.disks_refused), (1, 0));
-    let (_, outcome) = with_fault(FaultKind::FailingDisk(NodeId(0)), 500, 600);
-    assert_eq!((outcome.effects[0], outcome.counts.restarts), (1, 1));
+    suite::each_fault_takes_effect_and_is_recorded(WORLD);
 }
 
 #[test]
 fn nobody_is_answered_while_all_are_down() {
-    let (_, outcome) = with_fault(FaultKind::PowerLoss(vec![NodeId(0), NodeId(1), NodeId(2)]), 100, 900);
-    let inside = |time: i64| (150 * MS as i64..900 * MS as i64).contains(&time);
-    let answered =
-        outcome.history.operations().filter(|op| op.outcome == Ended::Ok && inside(op.complete_time_ns));
-    assert_eq!(answered.count(), 0);
-    assert_eq!(outcome.counts.restarts, 3);
+    assert!(!suite::while_all_are_down(WORLD).contains(&Ended::Ok));
 }
 
-// Without nemesis nothing of the plan happens, and nobody has to give up.
 #[test]
 fn without_faults_everything_is_answered() {
-    for seed in 0..50 {
-        let settings = Settings { nemeses: vec![], ..Settings::usual::<Op>() };
-        let scenario = Scenario { disk_us: 50, ..Scenario::draw(seed, &settings) };
-        let (outcome, finding) = abd(&scenario, Mutants::default());
-        assert_eq!((finding, outcome.counts.lost, outcome.counts.restarts), (None, 0, 0));
-        assert!(outcome.history.operations().all(|op| op.outcome == Ended::Ok), "seed {seed}");
-    }
+    suite::without_faults_everything_is_answered(WORLD, 50);
 }
 
 #[test]
 fn what_may_be_repeated_is_asked_elsewhere() {
-    let load = Generator::Always(register::Kind::Read).every_us(4_000);
-    let settings = Settings { nodes: Some(3), nemeses: vec![], load, ..Settings::usual::<Op>() };
-    let mut scenario = Scenario::draw(1, &settings);
-    let kind = FaultKind::Crash(NodeId(0));
-    scenario.plan = Plan { faults: vec![Fault { from_ms: 10, until_ms: scenario.length_ms, kind }] };
-    let given_up = |retry_ms| {
-        let scenario = Scenario { retry_ms, ..scenario.clone() };
-        let outcome = run_traced::<Abd>(&Config::new(scenario.nodes), &scenario);
-        let lines = outcome.trace.expect("a trace was asked for").lines;
-        let count = |kind| lines.iter().filter(|line: &&Line| line.kind == kind).count();
-        (count(Kind::Retries), count(Kind::GivesUp))
-    };
-    let (without, with) = (given_up(None), given_up(Some(20)));
-    assert!(without.0 == 0 && with.0 > 0 && with.1 < without.1, "{without:?}, {with:?}");
+    let (without, with) = (suite::gives_up(WORLD, None), suite::gives_up(WORLD, Some(20)));
+    assert!(with < without, "{with} of those who may, {without} of those who may not");
 }
 
 // A failure of each mutant, made small: it still fails, nothing more can be removed, and it replays from
