@@ -1,11 +1,11 @@
 //! A failure in files: what replays it, what clients saw, what happened.
 
 use crate::again;
+use crate::campaign::Small;
 use crate::files::write_whole;
 use crate::names::last_part;
 use crate::report::run::timeline::Limit;
 use crate::report::run::{Culprit, FailedRun, Files, text};
-use crate::trial::Small;
 use shakedown_checkers::format::{self, Format, FormatError};
 use std::fs::File;
 use std::io::{self, Write};

@@ -78,7 +78,8 @@ impl Alarm {
         let Some(deadline) = time.and_then(|time| Instant::now().checked_add(time)) else {
             return Alarm { flag: interrupt.flag(), stop: None, thread: None };
         };
-        let flag = Arc::new(AtomicBool::new(false));
+        // No time at all is over at once, and not when the thread gets round to it.
+        let flag = Arc::new(AtomicBool::new(time == Some(Duration::ZERO)));
         let (stop, stopped) = channel();
         let (interrupt, sets) = (interrupt.clone(), Arc::clone(&flag));
         let thread = std::thread::spawn(move || {
@@ -128,6 +129,7 @@ mod tests {
         assert!(!never.flag().load(SeqCst) && !late.flag().load(SeqCst));
         interrupt.asked.store(true, SeqCst);
         assert!(never.flag().load(SeqCst));
+        assert!(Alarm::set(&interrupt, Some(Duration::ZERO)).flag().load(SeqCst));
         while !late.flag().load(SeqCst) {
             std::thread::yield_now();
         }

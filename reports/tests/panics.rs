@@ -84,6 +84,10 @@ impl Operation for Ask {
     fn last(_: u32) -> Vec<Ask> {
         vec![]
     }
+
+    fn small() -> Vec<Vec<Ask>> {
+        vec![]
+    }
 }
 
 struct TouchyPattern;

@@ -10,8 +10,9 @@ use std::process::{Command, Output, Stdio};
 
 const NAME: &str = "replication/leaderless/abd";
 
-/// Fails within a few seeds, and is made small within a second.
-const FAILS: [&str; 6] = ["run", "abd", "--world", "swarm", "--mutant", "quorum-of-half"];
+/// Fails within a few seeds, and is made small within a second: each of two nodes is a quorum.
+const FAILS: [&str; 10] =
+    ["run", "abd", "--world", "swarm", "--mutant", "quorum-of-half", "--nodes", "2", "--length", "50"];
 
 #[test]
 fn patterns_are_listed_for_people_and_programs() {
@@ -92,8 +93,8 @@ fn a_failure_is_told_written_replayed_and_judged_again() {
         ),
         "With the mutant quorum-of-half.",
         "It is not linearizable.",
-        "These 2 operations cannot all have taken effect",
-        "until nothing more could be removed: 4 nodes, 2 clients, ",
+        "operations cannot all have taken effect, whether or not the others did",
+        "until nothing more could be removed: 2 nodes, ",
         " ms: Write {key: ",
         "What happened:",
         "Written to ",
@@ -149,7 +150,7 @@ fn a_case_that_fails_is_written_and_replayed_too() {
     );
     assert!(said(&["replay", &other]).contains("case 3 is not what it was: another case"));
     let said = said(&["replay", &clean, "--world", "swarm"]);
-    assert!(said.contains("what failed in the model world cannot be run in the swarm world"), "{said}");
+    assert!(said.contains("a case of the model world has no seed and no times to run it with"), "{said}");
 }
 
 #[test]
@@ -167,8 +168,38 @@ fn a_failure_that_is_mended_is_said_to_be() {
     let run = shakedown(&["replay", &otherwise]);
     assert_eq!(code(&run), 1);
     assert!(stdout(&run).contains("It fails otherwise than it did:"), "{}", stdout(&run));
-    let said = said(&["replay", &mended, "--world", "model"]);
-    assert!(said.contains("what failed in the swarm world cannot be run in the model world"), "{said}");
+}
+
+#[test]
+fn a_failure_is_replayed_in_every_world_that_can_express_it() {
+    let files = Files::new();
+    let output = files.path("out");
+    failing(&output, &[]);
+    let replay = folder_of(&output).join("replay.json").display().to_string();
+    // Every schedule is one of the model world's, so the one that failed is among them.
+    let run = shakedown(&["replay", &replay, "--world", "model"]);
+    assert_eq!(code(&run), 1, "{}", stderr(&run));
+    let text = words(&stdout(&run));
+    assert!(text.starts_with(&format!("{NAME} model false With the mutant quorum-of-half.")), "{text}");
+    assert!(text.contains("in any order. What happened: 1. n"), "{text}");
+    // The simulation has other chance: it may fail there or not, but what it says must fit.
+    let run = shakedown(&["replay", &replay, "--world", "sim"]);
+    let text = words(&stdout(&run));
+    match code(&run) {
+        0 => assert!(
+            text.contains("sim true") && text.contains("It does not fail in the sim world: "),
+            "{text}"
+        ),
+        1 => assert!(text.contains("sim false") && text.contains("What happened:"), "{text}"),
+        other => panic!("{other}: {}", stderr(&run)),
+    }
+    failing(&files.path("large"), &["--shrink-time", "0s"]);
+    let large = folder_of(&files.path("large")).join("replay.json").display().to_string();
+    let said = said(&["replay", &large, "--world", "model"]);
+    assert!(
+        said.contains("too many schedules to look at each") && said.contains("leave --world away"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -341,17 +372,33 @@ fn junit_has_one_test_case_per_world_and_case() {
 
 #[test]
 fn a_run_in_which_nothing_could_go_wrong_says_so() {
-    // One client that asks nothing, and reads at the end what nobody wrote.
-    let args =
-        ["run", "abd", "-w", "swarm", "--length", "1", "--clients", "1", "--nemesis", "none", "--seed", "4"];
-    let run = shakedown(&args);
-    assert_eq!(code(&run), 2, "{}", stdout(&run));
-    assert!(stdout(&run).contains("\tswarm\tunknown\n"), "{}", stdout(&run));
-    assert!(
-        words(&stdout(&run)).contains("vacuous: no answer showed what another operation did"),
-        "{}",
-        stdout(&run)
-    );
+    // One client that has a millisecond to ask; in most runs it only reads at the end what nobody wrote.
+    let ended = (0..20).map(|seed| {
+        let seed = seed.to_string();
+        shakedown(&[
+            "run",
+            "abd",
+            "-w",
+            "swarm",
+            "--length",
+            "1",
+            "--clients",
+            "1",
+            "--nemesis",
+            "none",
+            "--seed",
+            &seed,
+        ])
+    });
+    let (unknown, other): (Vec<_>, Vec<_>) = ended.partition(|run| code(run) == 2);
+    assert!(!unknown.is_empty() && other.iter().all(|run| code(run) == 0));
+    for run in unknown {
+        let text = words(&stdout(&run));
+        assert!(
+            text.contains("swarm unknown") && text.contains("vacuous: no answer showed what another"),
+            "{text}"
+        );
+    }
     // A fault that comes when all is over changes nothing.
     let args = [
         "run",
@@ -434,7 +481,7 @@ mod a_full_disk {
             assert_eq!(code(&run), 1);
             let told = stdout(&run);
             assert!(told.contains(&format!("Seed {} fails.", seed_of(&told))), "{told}");
-            assert!(told.contains("It is not linearizable.") && !told.contains("Written to"), "{told}");
+            assert!(told.contains("It is not linearizable.") && !told.contains("To replay it"), "{told}");
             let said = stderr(&run);
             assert!(said.contains(name) && said.contains("No space left on device"), "{said}");
         }
@@ -512,10 +559,10 @@ mod interrupts {
         let args = ["run", "abd", "-w", "model,swarm", "--seeds", "0..1000000000"];
         let (code, out, err) = interrupted_after(&args, "\tmodel\ttrue");
         assert_eq!(code, 2, "{out}{err}");
-        assert!(
-            out.contains("\tswarm\tunknown\n") && out.contains("interrupted, nothing was wrong so far"),
-            "{out}"
-        );
+        let is_begun =
+            out.contains("\tswarm\tunknown\n") && out.contains("interrupted, nothing was wrong so far");
+        // The signal may come in the moment between two worlds.
+        assert!(is_begun || err.contains("swarm: not begun"), "{out}{err}");
         assert!(err.contains("interrupted: stopping"), "{err}");
     }
 

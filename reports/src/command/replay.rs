@@ -2,6 +2,7 @@
 
 use super::{Stopped, Streams};
 use crate::args::pattern::ReplayArgs;
+use crate::campaign::Campaign;
 use crate::diagnostic::{InputError, Quote};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -9,11 +10,10 @@ use crate::judge::guarded;
 use crate::names::{mutant_named, pattern_named, refused, world_named};
 use crate::panics;
 use crate::report::Failure;
-use crate::report::run::FailedRun;
 use crate::report::run::text::{self, verdict};
 use crate::report::run::timeline::Limit;
+use crate::report::run::{CaseReport, FailedRun};
 use crate::terminal::{GOOD, UNSURE, count, paint, printable, wrap_into};
-use crate::trial::Trial;
 use miette::Report;
 use shakedown_workloads::catalogue::Pattern;
 use shakedown_workloads::replay::{Replay, ReplayError, VERSION};
@@ -35,12 +35,13 @@ pub fn run(args: &ReplayArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped
     panics::keep_quiet();
     panics::show_if_asked();
     let interrupt = Interrupt::listen();
-    let trial =
-        Trial { pattern, jobs: 1, shrink_time: Duration::ZERO, interrupt: &interrupt, is_watched: true };
+    let campaign =
+        Campaign { pattern, jobs: 1, shrink_time: Duration::ZERO, interrupt: &interrupt, is_watched: true };
     let done = guarded(|| {
         match world {
-            WorldName::Model => look(&trial, &replay, &args.file),
-            _ => run_again(&trial, &replay, world, &args.file),
+            WorldName::Model if replay.world == WorldName::Model => look(&campaign, &replay, &args.file),
+            WorldName::Model => search(&campaign, &replay, &args.file),
+            _ => run_again(&campaign, &replay, world, &args.file),
         }
         .map_err(|error| Failure::Input(Report::new(error)))
     });
@@ -69,36 +70,57 @@ struct Done {
     failed: Option<FailedRun>,
 }
 
-fn run_again(trial: &Trial<'_>, replay: &Replay, world: WorldName, file: &Path) -> Result<Done, InputError> {
+fn run_again(
+    campaign: &Campaign<'_>,
+    replay: &Replay,
+    world: WorldName,
+    file: &Path,
+) -> Result<Done, InputError> {
     let refused = |error| in_file(file, refused(&error));
-    let told = trial.pattern.told(replay).map_err(refused)?;
-    let ran = trial.pattern.replay(replay, world).map_err(refused)?;
+    let ran = campaign.pattern.replay(replay, world).map_err(refused)?;
     let operations = count(ran.history().len() as u64, "operation");
     let Some(finding) = ran.finding.clone() else {
         let passed = format!("{operations}, nothing is wrong");
         return Ok(Done { exit: Exit::Valid, passed, failed: None });
     };
     let exit = if finding.is_failure() { Exit::Invalid } else { Exit::Unknown };
-    Ok(Done { exit, passed: String::new(), failed: Some(trial.tell(&finding, ran, told)) })
+    Ok(Done { exit, passed: String::new(), failed: Some(campaign.tell(&finding, ran)) })
 }
 
-fn look(trial: &Trial<'_>, replay: &Replay, file: &Path) -> Result<Done, InputError> {
+fn look(campaign: &Campaign<'_>, replay: &Replay, file: &Path) -> Result<Done, InputError> {
     let refused = |message: String| {
         let help = "run the case again: `shakedown run PATTERN --world model`";
         in_file(file, InputError::new(message, Some(help.to_owned())))
     };
     let named = replay.case().map_err(refused)?;
-    let about = trial.pattern.cases().get(named.case.wrapping_sub(1)).copied();
+    let about = campaign.pattern.cases().get(named.case.wrapping_sub(1)).copied();
     if about != Some(named.about.as_str()) {
         let message = format!("case {} is not what it was: {}", named.case, printable(&named.about));
         return Err(refused(message));
     }
-    let case = trial
+    let case = campaign
         .look(named.case, replay.mutant.as_deref(), None)
         .map_err(|error| in_file(file, crate::names::refused(&error)))?;
-    let failed = case.exploration.violation.as_ref();
-    let small = failed.map(|violation| trial.violation(&case, replay.mutant.as_deref(), violation).told);
-    Ok(Done { exit: case.exit(), passed: case.exploration.extent.to_string(), failed: small })
+    Ok(looked(campaign, &case))
+}
+
+/// What failed with one schedule, with every schedule that there is.
+fn search(campaign: &Campaign<'_>, replay: &Replay, file: &Path) -> Result<Done, InputError> {
+    let case = campaign.search(replay).map_err(|error| {
+        let help = "leave --world away to run it in the world that it failed in";
+        in_file(file, InputError::new(error.to_string(), Some(help.to_owned())))
+    })?;
+    Ok(looked(campaign, &case))
+}
+
+fn looked(campaign: &Campaign<'_>, case: &CaseReport) -> Done {
+    let violation = case.exploration.violation.as_ref();
+    let failed = violation.map(|violation| campaign.tell_violation(violation, case.about));
+    let mut passed = case.exploration.extent.to_string();
+    for never in case.exploration.unseen() {
+        passed.push_str(&format!("; it never happened that {never}"));
+    }
+    Done { exit: case.exit(), passed, failed }
 }
 
 /// The world to run it in, if that can express it.
@@ -107,17 +129,14 @@ fn world(pattern: &dyn Pattern, replay: &Replay, args: &ReplayArgs) -> Result<Wo
         Some(name) => world_named(pattern, name)?,
         None => world_named(pattern, replay.world.name()).map_err(|error| in_file(&args.file, error))?,
     };
-    let is_model = |world| world == WorldName::Model;
-    if is_model(world) == is_model(replay.world) {
+    if replay.world != WorldName::Model || world == WorldName::Model {
         return Ok(world);
     }
-    let (world, first) = (world.name(), replay.world.name());
-    let why = match is_model(replay.world) {
-        true => "every schedule of a case is no run with a seed",
-        false => "one run is not every schedule of a case",
-    };
-    let message = format!("what failed in the {first} world cannot be run in the {world} world: {why}");
-    Err(InputError::new(message, Some(format!("leave --world away to run it in the {first} world"))))
+    let message = format!(
+        "a case of the model world has no seed and no times to run it with in the {} world",
+        world.name()
+    );
+    Err(InputError::new(message, Some("leave --world away to look at the case again".to_owned())))
 }
 
 fn tell(
@@ -153,9 +172,15 @@ fn tell(
             wrap_into(&mut out, width, "  ", "  ", &text);
         }
         None => {
-            let text = format!("{} {}.", paint(GOOD, "It does not fail any more:"), done.passed);
+            let text = match world == replay.world {
+                true => "It does not fail any more:".to_owned(),
+                // Other chance, or none: that says nothing of the world that it failed in.
+                false => format!("It does not fail in the {} world:", world.name()),
+            };
+            let text = format!("{} {}.", paint(GOOD, &text), done.passed);
             wrap_into(&mut out, width, "  ", "  ", &text);
-            let was = format!("It failed once: {}", printable(&replay.finding.replace('\n', " ")));
+            let (first, was) = (replay.world.name(), replay.finding.replace('\n', " "));
+            let was = format!("It failed in the {first} world: {}", printable(&was));
             wrap_into(&mut out, width, "  ", "  ", &was);
         }
     }

@@ -7,6 +7,7 @@ use super::{Stopped, Streams};
 use crate::again;
 use crate::args::OutputFormat;
 use crate::args::pattern::{LoadArgs, RunArgs, SEED_MAX};
+use crate::campaign::{Campaign, Small, seeds_usual};
 use crate::diagnostic::InputError;
 use crate::evidence;
 use crate::exit::Exit;
@@ -17,7 +18,6 @@ use crate::panics;
 use crate::report::Failure;
 use crate::report::run::junit::RunJunit;
 use crate::report::run::{Culprit, Failed, Looked, WorldReport, json, text};
-use crate::trial::{Small, Trial, seeds_usual};
 use miette::Report;
 use shakedown_workloads::catalogue::{Pattern, Request, RequestError};
 use shakedown_workloads::world::WorldName;
@@ -42,7 +42,7 @@ pub fn run_pattern(
 ) -> Result<Exit, Stopped> {
     panics::keep_quiet();
     let interrupt = Interrupt::listen();
-    let trial = Trial {
+    let campaign = Campaign {
         pattern,
         jobs: jobs(args.jobs),
         shrink_time: args.shrink_time,
@@ -59,7 +59,7 @@ pub fn run_pattern(
             worst = worst.max(Exit::Unknown);
             break;
         }
-        let report = plan.run_world(&trial, world, args, &mut printer)?;
+        let report = plan.run_world(&campaign, world, args, &mut printer)?;
         worst = worst.max(report.exit());
         printer.report(&report);
         if printer.broken.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
@@ -137,7 +137,7 @@ impl Plan {
 
     fn run_world(
         &self,
-        trial: &Trial<'_>,
+        campaign: &Campaign<'_>,
         world: WorldName,
         args: &RunArgs,
         printer: &mut Printer<'_, '_>,
@@ -145,8 +145,8 @@ impl Plan {
         let begin = Instant::now();
         let found = guarded(|| {
             match world {
-                WorldName::Model => self.look(trial, args.time, printer),
-                _ => self.hunt(trial, world, args, printer),
+                WorldName::Model => self.look(campaign, args.time, printer),
+                _ => self.hunt(campaign, world, args, printer),
             }
             .map_err(|error| Failure::Input(Report::new(error)))
         });
@@ -161,7 +161,7 @@ impl Plan {
             Failed { culprit, command, told: small.told, replay: small.replay, shrunk: small.shrunk, files }
         });
         Ok(WorldReport {
-            pattern: trial.pattern.entry().name,
+            pattern: campaign.pattern.entry().name,
             world,
             mutant: self.mutant.clone(),
             result,
@@ -172,21 +172,21 @@ impl Plan {
 
     fn hunt(
         &self,
-        trial: &Trial<'_>,
+        campaign: &Campaign<'_>,
         world: WorldName,
         args: &RunArgs,
         printer: &mut Printer<'_, '_>,
     ) -> Result<Found, InputError> {
-        let pattern = trial.pattern;
+        let pattern = campaign.pattern;
         let name = pattern.entry().name;
         let request = request(pattern, &args.load, world, self.mutant.as_deref())?;
         let refused = |error: RequestError| refused(&error);
-        let report = trial.hunt(&request, seeds(args, world), args.time).map_err(refused)?;
+        let report = campaign.hunt(&request, seeds(args, world), args.time).map_err(refused)?;
         let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(report)), None)) };
         let (culprit, command) =
             (Culprit::Seed(seed), again::seed(printer.streams.program, name, &request, seed));
         printer.announce(name, world, culprit, &command);
-        match trial.make_small(&request, seed).map_err(refused)? {
+        match campaign.make_small(&request, seed).map_err(refused)? {
             Some(small) => Ok((Ok(Looked::Seeds(report)), Some((culprit, command, small)))),
             None => {
                 let message = format!("seed {seed} failed, and passed when it was run again");
@@ -197,21 +197,21 @@ impl Plan {
 
     fn look(
         &self,
-        trial: &Trial<'_>,
+        campaign: &Campaign<'_>,
         time: Option<Duration>,
         printer: &mut Printer<'_, '_>,
     ) -> Result<Found, InputError> {
-        let (name, mutant) = (trial.pattern.entry().name, self.mutant.as_deref());
+        let (name, mutant) = (campaign.pattern.entry().name, self.mutant.as_deref());
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let mut cases = vec![];
         for (at, &number) in self.cases.iter().enumerate() {
-            if at > 0 && trial.interrupt.is_asked() {
+            if at > 0 && campaign.interrupt.is_asked() {
                 break;
             }
             // What one case leaves of its share, the others have.
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let share = left.map(|left| left / (self.cases.len() - at) as u32);
-            let case = trial.look(number, mutant, share).map_err(|error| refused(&error))?;
+            let case = campaign.look(number, mutant, share).map_err(|error| refused(&error))?;
             let is_failure = case.exit() == Exit::Invalid;
             cases.push(case);
             if is_failure {
@@ -225,7 +225,7 @@ impl Plan {
             let culprit = Culprit::Case(case.number);
             let command = again::case(printer.streams.program, name, case.number, mutant);
             printer.announce(name, WorldName::Model, culprit, &command);
-            (culprit, command, trial.violation(case, mutant, violation))
+            (culprit, command, campaign.violation(case, mutant, violation))
         });
         Ok((Ok(Looked::Cases { cases, left }), failed))
     }

@@ -11,10 +11,9 @@ pub mod timeline;
 use super::Judgement;
 use crate::exit::Exit;
 use shakedown_checkers::history::History;
-use shakedown_workloads::catalogue::Faulted;
 use shakedown_workloads::hunt::Hunt;
 use shakedown_workloads::replay::Replay;
-use shakedown_workloads::scenario::Told;
+use shakedown_workloads::run::{Faulted, Size};
 use shakedown_workloads::trace::Trace;
 use shakedown_workloads::world::WorldName;
 use shakedown_workloads::world::model::{Exploration, Extent, Finding};
@@ -150,10 +149,21 @@ pub struct FailedRun {
 /// What was asked, and what went wrong by plan.
 #[derive(Debug)]
 pub enum Scene {
-    /// A scenario, and for each of its faults how often it changed anything.
-    Scenario(Told, Vec<Faulted>),
+    /// A scenario.
+    Scenario(Scenario),
     /// A case of the model world.
     Case(String),
+}
+
+/// A scenario, and what became of its faults.
+#[derive(Debug)]
+pub struct Scenario {
+    /// How much it has in it.
+    pub size: Size,
+    /// What it is, line by line.
+    pub told: Vec<String>,
+    /// Its faults, and how often each changed anything.
+    pub faults: Vec<Faulted>,
 }
 
 /// What happened in a run.

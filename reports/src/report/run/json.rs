@@ -119,15 +119,14 @@ fn failure(failed: &Failed) -> Json {
     }
     match &failed.told.scene {
         Scene::Case(about) => out["case_about"] = about.as_str().into(),
-        Scene::Scenario(told, faults) => {
-            let asked = |(due_us, op): &(u64, String)| json!({ "due_us": due_us, "operation": op });
+        Scene::Scenario(ran) => {
             out["scenario"] = json!({
-                "nodes": told.nodes,
-                "length_ms": told.length_ms,
-                "operations": told.operations(),
-                "clients": told.clients.iter().map(|ops| ops.iter().map(asked).collect::<Json>()).collect::<Json>(),
-                "last": told.last,
-                "faults": faults.iter().map(|fault| {
+                "nodes": ran.size.nodes,
+                "clients": ran.size.clients,
+                "operations": ran.size.operations,
+                "length_ms": ran.size.length_ms,
+                "told": ran.told,
+                "faults": ran.faults.iter().map(|fault| {
                     json!({ "kind": fault.name, "words": fault.words, "effects": fault.effects })
                 }).collect::<Json>(),
             });

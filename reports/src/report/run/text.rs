@@ -1,12 +1,11 @@
 //! What came of a run, for people.
 
 use super::timeline::{self, Limit, brief};
-use super::{CaseReport, Culprit, End, FailedRun, Files, Looked, Scene, SeedsReport, WorldReport};
+use super::{CaseReport, Culprit, End, FailedRun, Files, Looked, Scenario, Scene, SeedsReport, WorldReport};
 use crate::exit::Exit;
 use crate::report::text::explanation as judgement_in_full;
-use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, thousands, wrap_into};
-use shakedown_workloads::catalogue::Faulted;
-use shakedown_workloads::scenario::Told;
+use crate::terminal::{BAD, GOOD, STRONG, UNSURE, count, paint, printable, thousands, wrap_into};
+use shakedown_workloads::run::{Faulted, Size};
 use shakedown_workloads::world::model::Extent;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -92,7 +91,7 @@ pub fn story(run: &FailedRun, shrunk: Option<(u64, bool)>, limit: Limit<'_>, wid
     }
     out.push('\n');
     match &run.scene {
-        Scene::Scenario(told, faults) => scenario(&mut out, told, faults, shrunk, limit, width),
+        Scene::Scenario(ran) => scenario(&mut out, ran, shrunk, limit, width),
         Scene::Case(about) => wrap_into(&mut out, width, INDENT, INDENT, &format!("The case: {about}.")),
     }
     let happened = paint(STRONG, "What happened:");
@@ -215,56 +214,39 @@ fn faults(report: &SeedsReport) -> String {
     format!("{}, {which}: {}.", count(all, "fault"), kinds.join(", "))
 }
 
-fn scenario(
-    out: &mut String,
-    told: &Told,
-    faults: &[Faulted],
-    shrunk: Option<(u64, bool)>,
-    limit: Limit<'_>,
-    width: usize,
-) {
+fn scenario(out: &mut String, ran: &Scenario, shrunk: Option<(u64, bool)>, limit: Limit<'_>, width: usize) {
+    let Size { nodes, clients, operations, faults, length_ms } = ran.size;
     let size = format!(
-        "{}, {}, {}, {}",
-        count(u64::from(told.nodes), "node"),
-        count(told.clients.len() as u64, "client"),
-        count(told.operations() as u64, "operation"),
-        count(told.faults.len() as u64, "fault"),
+        "{}, {}, {}, {}, in {length_ms} ms.",
+        count(u64::from(nodes), "node"),
+        count(clients as u64, "client"),
+        count(operations as u64, "operation"),
+        count(faults as u64, "fault"),
     );
     let text = match shrunk {
-        None => format!("It has {size}, in {} ms.", told.length_ms),
+        None => format!("It has {size}"),
         Some((runs, true)) => {
-            let runs = count(runs, "run");
-            format!(
-                "Made small in {runs}, until nothing more could be removed: {size}, in {} ms.",
-                told.length_ms
-            )
+            format!("Made small in {}, until nothing more could be removed: {size}", count(runs, "run"))
         }
         Some((runs, false)) => {
-            let runs = count(runs, "run");
-            format!("Made smaller in {runs}, as far as there was time: {size}, in {} ms.", told.length_ms)
+            format!("Made smaller in {}, as far as there was time: {size}", count(runs, "run"))
         }
     };
     wrap_into(out, width, INDENT, INDENT, &text);
-    wrap_into(out, width, INNER, INNER, &paint(FAINT, &format!("{}.", told.conditions)));
-    for fault in faults {
-        let effects = match fault.effects {
-            0 => paint(UNSURE, "changed nothing"),
-            1 => "changed something once".to_owned(),
-            effects => format!("changed something {} times", thousands(effects)),
-        };
-        let text = format!("{} ({effects})", printable(&fault.words));
-        wrap_into(out, width, "    fault  ", "           ", &text);
+    let shown = limit.lines / 2;
+    for line in ran.told.iter().take(shown) {
+        let mut text = brief(line);
+        // What became of a fault is not part of the scenario.
+        let is_told = |fault: &&Faulted| line.strip_prefix("fault: ") == Some(&fault.words);
+        if let Some(fault) = ran.faults.iter().find(is_told) {
+            match fault.effects {
+                0 => write!(text, " ({})", paint(UNSURE, "changed nothing")),
+                1 => write!(text, " (changed something once)"),
+                effects => write!(text, " (changed something {} times)", thousands(effects)),
+            }
+            .expect("writing to a String cannot fail");
+        }
+        wrap_into(out, width, INNER, "      ", &text);
     }
-    let asked = told.clients.iter().enumerate();
-    let asked = asked.flat_map(|(client, ops)| ops.iter().map(move |(due_us, op)| (client, due_us, op)));
-    let (all, shown) = (asked.clone().count(), limit.lines / 2);
-    for (client, due_us, op) in asked.take(shown) {
-        let text = format!("at {}.{:03} ms: {}", due_us / 1_000, due_us % 1_000, brief(op));
-        wrap_into(out, width, &format!("    {:<5}  ", format!("c{client}")), "           ", &text);
-    }
-    limit.remark(out, all.saturating_sub(shown), "more operation", INNER, width);
-    for op in &told.last {
-        let text = format!("each, when all is healed: {}", brief(op));
-        wrap_into(out, width, "    last   ", "           ", &text);
-    }
+    limit.remark(out, ran.told.len().saturating_sub(shown), "more line", INNER, width);
 }

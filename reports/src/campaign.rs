@@ -8,18 +8,18 @@ use crate::judge::{self, Question, message_of};
 use crate::names::last_part;
 use crate::progress::{Sign, Watcher};
 use crate::report::Judgement;
-use crate::report::run::{CaseReport, End, FailedRun, Happened, Scene, SeedsReport};
+use crate::report::run::{CaseReport, End, FailedRun, Happened, Scenario, Scene, SeedsReport};
 use crate::terminal::{count, thousands};
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Options;
-use shakedown_workloads::catalogue::{Pattern, Ran, Request, RequestError};
+use shakedown_workloads::catalogue::{Pattern, Request, RequestError};
 use shakedown_workloads::hunt::hunt;
 use shakedown_workloads::judge::Finding;
-use shakedown_workloads::replay::{Replay, SmallCase};
-use shakedown_workloads::scenario::Told;
+use shakedown_workloads::replay::{Header, Replay, SmallCase};
+use shakedown_workloads::run::Ran;
 use shakedown_workloads::world::WorldName;
-use shakedown_workloads::world::model::{Limits, Violation};
+use shakedown_workloads::world::model::{Exploration, Limits, Violation};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -30,9 +30,12 @@ use std::time::{Duration, Instant};
 /// Runs that making a failure small may take: what takes more is stopped by time.
 const SHRINK_RUNS_MAX: u64 = 1_000_000;
 
+/// States that a search for other schedules of one run goes through: after that it walks at random.
+const SEARCH_STATES_MAX: usize = 300_000;
+
 /// A pattern, and how it is tried.
 #[derive(Clone, Copy)]
-pub struct Trial<'t> {
+pub struct Campaign<'t> {
     /// The pattern.
     pub pattern: &'t dyn Pattern,
     /// How many threads hunt.
@@ -56,7 +59,7 @@ pub struct Small {
     pub shrunk: Option<(u64, bool)>,
 }
 
-impl Trial<'_> {
+impl Campaign<'_> {
     /// Hunts through `seeds`, for at most `time`.
     pub fn hunt(
         &self,
@@ -93,9 +96,8 @@ impl Trial<'_> {
         drop(watcher);
         let Some(failure) = failure else { return Ok(None) };
         let shrunk = Some((failure.runs, failure.complete));
-        let told = self.pattern.told(&failure.replay)?;
         let finding = failure.ran.finding.clone().expect("what was made small fails");
-        Ok(Some(Small { told: self.tell(&finding, failure.ran, told), replay: failure.replay, shrunk }))
+        Ok(Some(Small { told: self.tell(&finding, failure.ran), replay: failure.replay, shrunk }))
     }
 
     /// Looks at a case of the model world, for at most `time`.
@@ -105,8 +107,18 @@ impl Trial<'_> {
         mutant: Option<&str>,
         time: Option<Duration>,
     ) -> Result<CaseReport, RequestError> {
-        let begin = Instant::now();
         let about = self.pattern.cases().get(number.wrapping_sub(1)).copied().unwrap_or_default();
+        self.explored(number, about, time, |limits| self.pattern.explore(number, mutant, &limits))
+    }
+
+    fn explored(
+        &self,
+        number: usize,
+        about: &'static str,
+        time: Option<Duration>,
+        explore: impl FnOnce(Limits) -> Result<Exploration, RequestError>,
+    ) -> Result<CaseReport, RequestError> {
+        let begin = Instant::now();
         let progress = Arc::new(AtomicU64::new(0));
         let limits = Limits {
             time_max: time,
@@ -114,13 +126,14 @@ impl Trial<'_> {
             progress: Some(Arc::clone(&progress)),
             ..Limits::default()
         };
-        let watcher = self.watch(&format!("model, case {number}"), move |_| {
+        let which = if number > 0 { format!("case {number}") } else { "all schedules".to_owned() };
+        let watcher = self.watch(&format!("model, {which}"), move |_| {
             let numbers = format!("{} states or walks", thousands(progress.load(Relaxed)));
             Sign { done: 0, total: 0, numbers }
         });
-        let explored = catch_unwind(AssertUnwindSafe(|| self.pattern.explore(number, mutant, &limits)));
+        let explored = catch_unwind(AssertUnwindSafe(|| explore(limits)));
         let exploration = explored.unwrap_or_else(|panic| {
-            resume_unwind(Box::new(format!("case {number}: {}", message_of(panic.as_ref()))))
+            resume_unwind(Box::new(format!("{which}: {}", message_of(panic.as_ref()))))
         })?;
         drop(watcher);
         let is_over = exploration.violation.is_some() || exploration.is_proof();
@@ -128,30 +141,43 @@ impl Trial<'_> {
         Ok(CaseReport { number, about, exploration, is_interrupted, elapsed: begin.elapsed() })
     }
 
+    /// Looks at every schedule of what a replay file holds, or at some, if there are too many.
+    pub fn search(&self, replay: &Replay) -> Result<CaseReport, RequestError> {
+        self.explored(0, "the same cluster, operations and number of crashes, in any order", None, |limits| {
+            self.pattern.search(replay, &Limits { states_max: SEARCH_STATES_MAX, ..limits })
+        })
+    }
+
     /// What a violation comes to.
     pub fn violation(&self, report: &CaseReport, mutant: Option<&str>, violation: &Violation) -> Small {
         let case = SmallCase { case: report.number, about: report.about.to_owned() };
-        let replay = Replay::of_case(self.pattern.entry().name, mutant, case, violation);
-        let told = FailedRun {
+        let header = Header { pattern: self.pattern.entry().name, world: WorldName::Model, mutant };
+        let replay = Replay::of_case(&header, case, violation);
+        Small { told: self.tell_violation(violation, report.about), replay, shrunk: None }
+    }
+
+    /// A violation in the model world, for people; `about` is what was looked at.
+    pub fn tell_violation(&self, violation: &Violation, about: &str) -> FailedRun {
+        FailedRun {
             kind: violation.finding.kind().to_owned(),
             sentences: violation.sentences(),
             judgement: self.judged(&violation.history, violation.finding.kind()),
             history: violation.history.clone(),
-            scene: Scene::Case(report.about.to_owned()),
+            scene: Scene::Case(about.to_owned()),
             happened: Happened::Steps(violation.steps.clone()),
-        };
-        Small { told, replay, shrunk: None }
+        }
     }
 
     /// What a run in a world that takes seeds comes to.
-    pub fn tell(&self, finding: &Finding, ran: Ran, told: Told) -> FailedRun {
-        let Ran { outcome, faults, .. } = ran;
+    pub fn tell(&self, finding: &Finding, ran: Ran) -> FailedRun {
+        let Ran { outcome, faults, size, told, .. } = ran;
+        let told = told.lines().map(str::to_owned).collect();
         FailedRun {
             kind: finding.kind().to_owned(),
             sentences: sentences(finding),
             judgement: self.judged(&outcome.history, finding.kind()),
             history: outcome.history,
-            scene: Scene::Scenario(told, faults),
+            scene: Scene::Scenario(Scenario { size, told, faults }),
             happened: Happened::Trace(outcome.trace.unwrap_or_default()),
         }
     }
