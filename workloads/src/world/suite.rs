@@ -149,8 +149,15 @@ pub(super) fn without_faults_everything_is_answered(world: WorldName, seeds: u64
 /// Reads only: one of three nodes is down, and a client that may ask elsewhere gives up less.
 pub(super) fn gives_up(world: WorldName, retry_ms: Option<u64>) -> usize {
     let load = Generator::Always(Kind::Read).every_us(4_000);
-    let settings = Settings { nodes: Some(3), nemeses: vec![], load, ..Settings::usual::<Op>() };
-    let scenario = Scenario { retry_ms, ..Scenario::draw(1, &settings) };
+    let settings = Settings {
+        nodes: Some(3),
+        clients: Some(6),
+        length_ms: Some(1_000),
+        nemeses: vec![],
+        load,
+        ..Settings::usual::<Op>()
+    };
+    let scenario = Scenario { retry_ms, timeout_ms: 200, ..Scenario::draw(1, &settings) };
     let pause = Fault { from_ms: 10, until_ms: scenario.length_ms, kind: FaultKind::Pause(NodeId(0)) };
     let scenario = Scenario { plan: Plan { faults: vec![pause] }, ..scenario };
     let (outcome, finding) = abd(world, &scenario, Mutants::default());

@@ -74,7 +74,7 @@ fn without_faults_everything_is_answered() {
 
 #[test]
 fn what_may_be_repeated_is_asked_elsewhere() {
-    let (without, with) = (suite::gives_up(WORLD, None), suite::gives_up(WORLD, Some(20)));
+    let (without, with) = (suite::gives_up(WORLD, None), suite::gives_up(WORLD, Some(40)));
     assert!(with < without, "{with} of those who may, {without} of those who may not");
 }
 
