@@ -85,7 +85,8 @@ impl Row {
             clients: Some(3),
             length_ms: Some(self.length_ms),
             nemeses: self.nemeses.to_vec(),
-            load: Generator::Mix(kinds.to_vec()).every_us(self.gap_us),
+            load: Some(Generator::Mix(kinds.to_vec()).every_us(self.gap_us)),
+            keys: Some(2),
             ..Settings::usual::<Op>()
         };
         Scenario::draw(seed, &settings)

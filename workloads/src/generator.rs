@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_operations_and_no_value_twice() {
-        let load = Op::usual();
+        let load = Op::usual(4_000);
         assert_eq!(asked(&load, 1), asked(&load, 1));
         assert_ne!(asked(&load, 1), asked(&load, 2));
         let scripts = asked(&load, 1);

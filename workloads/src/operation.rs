@@ -39,8 +39,9 @@ pub trait Operation: Data {
     /// An operation of that kind.
     fn of_kind(kind: &Self::Kind, draws: &mut Draws<'_>) -> Self;
 
-    /// The usual load: what is asked unless somebody asks for something else.
-    fn usual() -> Generator<Self::Kind>;
+    /// The usual load: what is asked unless somebody asks for something else, one operation every `gap_us`
+    /// microseconds, on average.
+    fn usual(gap_us: u64) -> Generator<Self::Kind>;
 
     /// A load for two or three clients that is small enough to look at every schedule of it, and large
     /// enough to show a mistake.

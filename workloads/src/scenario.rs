@@ -52,26 +52,26 @@ pub struct Settings<K> {
     pub nodes: Option<u16>,
     /// Clients, at least 1.
     pub clients: Option<u32>,
-    /// Keys, at least 1.
-    pub keys: u32,
+    /// Keys, at least 1. Few are fought for; of many, some are written once and must not be forgotten.
+    pub keys: Option<u32>,
     /// How long clients ask and faults happen, in simulated milliseconds; at least 1.
     pub length_ms: Option<u64>,
     /// What may go wrong.
     pub nemeses: Vec<Nemesis>,
-    /// What clients ask.
-    pub load: Generator<K>,
+    /// What clients ask; the usual, if not given, more or less of it.
+    pub load: Option<Generator<K>>,
 }
 
 impl<K> Settings<K> {
-    /// The usual load of `Op`, any size, any trouble.
+    /// The usual load, any size, any trouble.
     pub fn usual<Op: Operation<Kind = K>>() -> Settings<K> {
         Settings {
             nodes: None,
             clients: None,
-            keys: 2,
+            keys: None,
             length_ms: None,
             nemeses: Nemesis::ALL.to_vec(),
-            load: Op::usual(),
+            load: None,
         }
     }
 }
@@ -86,6 +86,11 @@ impl<Op: Operation> Scenario<Op> {
         let length_ms = 100 + random.below(900);
         let (nodes, clients) = (settings.nodes.unwrap_or(nodes), settings.clients.unwrap_or(clients));
         let length_ms = settings.length_ms.unwrap_or(length_ms);
+        let keys = 1 << random.below(5);
+        let keys = settings.keys.unwrap_or(keys);
+        // Much going on at a time finds some mistakes; what stays as it is for a while finds others.
+        let usual = Op::usual(2_000 << random.below(5));
+        let load = settings.load.as_ref().unwrap_or(&usual);
         let timeout_ms = 100 + random.below(300);
         let retries = random.chance(0.5);
         Scenario {
@@ -98,8 +103,8 @@ impl<Op: Operation> Scenario<Op> {
             // From memory with a battery to a disk that seeks.
             disk_us: 50 << random.below(9),
             plan: Plan::draw(&mut random, &settings.nemeses, nodes, length_ms),
-            scripts: scripts(&settings.load, clients, settings.keys, length_ms, seed),
-            last: Op::last(settings.keys),
+            scripts: scripts(load, clients, keys, length_ms, seed),
+            last: Op::last(keys),
         }
     }
 }

@@ -143,7 +143,7 @@ impl<'t, Op: Operation> Trial<'t, Op> {
 
     /// With this load.
     pub fn load(mut self, load: Generator<Op::Kind>) -> Self {
-        self.settings.load = load;
+        self.settings.load = Some(load);
         self
     }
 

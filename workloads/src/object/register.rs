@@ -55,11 +55,11 @@ impl Operation for Op {
         }
     }
 
-    /// Half reads, half writes, one every 4 ms from each client.
-    fn usual() -> Generator<Kind> {
+    /// Half reads, half writes.
+    fn usual(gap_us: u64) -> Generator<Kind> {
         let mix =
             Generator::Mix(vec![(1, Generator::Always(Kind::Read)), (1, Generator::Always(Kind::Write))]);
-        mix.every_us(4_000)
+        mix.every_us(gap_us)
     }
 
     fn small() -> Vec<Vec<Op>> {

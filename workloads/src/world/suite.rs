@@ -154,7 +154,7 @@ pub(super) fn gives_up(world: WorldName, retry_ms: Option<u64>) -> usize {
         clients: Some(6),
         length_ms: Some(1_000),
         nemeses: vec![],
-        load,
+        load: Some(load),
         ..Settings::usual::<Op>()
     };
     let scenario = Scenario { retry_ms, timeout_ms: 200, ..Scenario::draw(1, &settings) };

@@ -114,7 +114,7 @@ impl Operation for Op {
         Op::Roll
     }
 
-    fn usual() -> Generator<()> {
+    fn usual(_: u64) -> Generator<()> {
         Generator::Always(())
     }
 

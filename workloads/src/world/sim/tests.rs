@@ -37,7 +37,7 @@ fn every_mutant_is_caught() {
     let powerless = Settings {
         nodes: Some(3),
         clients: Some(6),
-        keys: 8,
+        keys: Some(8),
         nemeses: vec![Nemesis::Power],
         ..Settings::usual::<Op>()
     };
