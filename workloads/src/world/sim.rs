@@ -73,6 +73,9 @@ pub type ServerResult = Result<(), Box<dyn std::error::Error>>;
 /// survive with `turmoil::fs`. It should never end: if it does, that is a finding. `ask` is called for
 /// each request, on the clients' host, and may be dropped when the client loses patience.
 ///
+/// A panic of a server is a finding as well, but not one of a task that it spawned: tokio keeps that for
+/// whoever joins the task.
+///
 /// A partition is counted as effective when it is carried out: whether a server said anything meanwhile
 /// is not seen.
 pub fn run_server<Op, S, SF, C, CF>(scenario: &Scenario<Op>, serve: S, ask: C) -> Outcome

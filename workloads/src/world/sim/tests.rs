@@ -159,3 +159,18 @@ fn a_rotten_bit_is_repaired_and_a_failing_disk_ends_the_node() {
     let down = |line: &&Line| line.kind == Kind::Down && line.what.contains("refuses to write");
     assert_eq!(failing.trace.expect("a trace").lines.iter().filter(down).count(), 1);
 }
+
+// One node, two, more than in any usual scenario; one client, many; no time to recover in.
+#[test]
+fn clusters_of_any_size_run() {
+    for (nodes, clients) in [(1, 1), (1, 8), (2, 3), (9, 40)] {
+        let settings = Settings { nodes: Some(nodes), clients: Some(clients), ..Settings::usual::<Op>() };
+        for seed in 0..4 {
+            let scenario = Scenario::draw(seed, &settings);
+            let (_, finding) = abd(&scenario, Mutants::default());
+            assert_eq!(finding, None, "{nodes} nodes, {clients} clients, {}", scenario.plan);
+        }
+        let scenario = Scenario { recovery_ms: 0, ..Scenario::draw(1, &settings) };
+        run::<Abd>(&Config::new(nodes), &scenario);
+    }
+}
