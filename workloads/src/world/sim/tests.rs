@@ -31,7 +31,7 @@ fn a_clean_register_is_linearizable_and_recovers() {
 
 // Three of the four with the usual scenarios. The fourth, acknowledging too early, shows only if both
 // nodes that acknowledged a coordinator's write lose it and are then asked without the coordinator, before
-// the next write: in 600 usual scenarios never, so it gets slow disks, losses of power and many keys.
+// the next write: in 2 of 1,500 usual scenarios. So it gets slow disks, losses of power and many keys.
 #[test]
 fn every_mutant_is_caught() {
     let powerless = Settings {
