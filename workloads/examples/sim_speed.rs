@@ -14,19 +14,24 @@ use std::time::Duration;
 
 struct Total {
     refuted: Vec<u64>,
+    /// Stalled, broken or undecided.
+    otherwise: Vec<u64>,
     simulated: Duration,
     messages: u64,
     operations: usize,
 }
 
 fn run(seeds: u64, mutants: Mutants<Mutant>) -> Total {
-    let mut total = Total { refuted: vec![], simulated: Duration::ZERO, messages: 0, operations: 0 };
+    let mut total =
+        Total { refuted: vec![], otherwise: vec![], simulated: Duration::ZERO, messages: 0, operations: 0 };
     for seed in 0..seeds {
         let scenario = Scenario::<Op>::draw(seed, &Settings::usual::<Op>());
         let config = Config { mutants, ..Config::new(scenario.nodes) };
         let mut outcome = sim::run::<Abd>(&config, &scenario);
-        if let Some(Finding::Refuted { .. }) = judge::<Op>(&mut outcome, scenario.recovery_ms) {
-            total.refuted.push(seed);
+        match judge::<Op>(&mut outcome, scenario.recovery_ms) {
+            Some(Finding::Refuted { .. }) => total.refuted.push(seed),
+            Some(_) => total.otherwise.push(seed),
+            None => {}
         }
         let ends = outcome.history.operations().map(|op| op.complete_time_ns);
         total.simulated += Duration::from_nanos(ends.max().unwrap_or(0).max(0) as u64);
@@ -40,16 +45,15 @@ fn run(seeds: u64, mutants: Mutants<Mutant>) -> Total {
 fn main() {
     let seeds = std::env::args().nth(1).map_or(200, |seeds| seeds.parse().expect("a number of seeds"));
     let start = std::time::Instant::now();
-    let Total { refuted, simulated, messages, operations } = run(seeds, Mutants::default());
+    let Total { refuted, otherwise, simulated, messages, operations } = run(seeds, Mutants::default());
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "clean: {seeds} seeds in {seconds:.1} s: {:.0} seeds/s, {:.0} operations/s, {:.0} messages/s, {:.0} times \
-         as fast as simulated time; {} refuted",
+         as fast as simulated time; wrong: {refuted:?}, {otherwise:?}",
         seeds as f64 / seconds,
         operations as f64 / seconds,
         messages as f64 / seconds,
         simulated.as_secs_f64() / seconds,
-        refuted.len()
     );
     for &mutant in Mutant::ALL {
         let refuted = run(seeds, Mutants::only(mutant)).refuted;

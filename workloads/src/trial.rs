@@ -1,7 +1,7 @@
 //! Your own implementation, in every world, from a test of a few lines.
 //!
-//! Write the protocol ([`Protocol`](shakedown_impls::protocol::Protocol)); let its clients ask what an
-//! object's clients ask ([`shakedown_impls::object`], or an [`Operation`] of your own); then:
+//! Write the protocol ([`Protocol`]); let its clients ask what an object's clients ask
+//! ([`shakedown_impls::object`], or an [`Operation`] of your own); then:
 //!
 //! ```
 //! use shakedown_impls::replication::leaderless::abd::{Abd, Config};

@@ -18,7 +18,7 @@
 //! | killed processes | the host's program ends: peers hear of it, the disk keeps what was given to it |
 //! | loss of power | the host is cut off first, so that it says nothing, then crashed: what was not synced is lost, or parts of it (drawn for each run) |
 //! | pauses | the host's tasks are not polled |
-//! | loss, doubling and delay of messages | around the link; whole messages |
+//! | loss, doubling and delay of messages | around the link; whole messages, which overtake each other in half of the runs anyway |
 //! | corruption | bits flip on the wire, the receiver's checksum ends the connection |
 //! | disks | around turmoil's files: slow, failing, with a bit flipped while the node is down |
 //! | clocks | the node's clock is its own |
@@ -72,6 +72,9 @@ pub type ServerResult = Result<(), Box<dyn std::error::Error>>;
 /// host of its own; it listens with `turmoil::net`, finds others by [`host`], and keeps what is to
 /// survive with `turmoil::fs`. It should never end: if it does, that is a finding. `ask` is called for
 /// each request, on the clients' host, and may be dropped when the client loses patience.
+///
+/// A panic of a server is a finding as well, but not one of a task that it spawned: tokio keeps that for
+/// whoever joins the task.
 ///
 /// A partition is counted as effective when it is carried out: whether a server said anything meanwhile
 /// is not seen.

@@ -146,7 +146,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
         }
         changes.sort_by_key(|change| change.0);
         let mut changes = changes.into_iter().peekable();
-        for now_ms in 0..length_ms + self.scenario.recovery_ms {
+        for now_ms in 0..=length_ms + self.scenario.recovery_ms {
             self.shared.state().between_ns = now_ms * MS;
             while let Some((_, begins, fault)) = changes.next_if(|change| change.0 <= now_ms) {
                 if begins { self.begin(fault) } else { self.heal(fault) }

@@ -73,14 +73,10 @@ impl SimDisk {
         drop(machine);
         bytes[bit / 8] ^= 1 << (bit % 8);
         self.shared.trace(Place::Node(self.id), Kind::Fault, || format!("bit {bit} of its disk flips"));
-        write_whole(LOG, bytes)
+        let mut file = OpenOptions::new().write(true).open(LOG)?;
+        file.write_all(bytes)?;
+        file.sync_all()
     }
-}
-
-fn write_whole(path: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 impl Disk for SimDisk {
@@ -93,12 +89,18 @@ impl Disk for SimDisk {
         Ok(bytes)
     }
 
+    /// Power may be lost before the new file is durable, and before its name is.
     async fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.fails()?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(NEW)?;
+        bytes.chunks(SECTOR_BYTES).try_for_each(|sector| file.write_all(sector))?;
         self.take_time().await;
-        write_whole(NEW, bytes)?;
+        self.fails()?;
+        file.sync_all()?;
         self.file = None;
         rename(NEW, LOG)?;
+        self.take_time().await;
+        self.fails()?;
         sync_dir("/")
     }
 
