@@ -5,7 +5,7 @@
 pub mod pattern;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pattern::{ExploreArgs, ListArgs, ReplayArgs, RunArgs};
+use pattern::{ExploreArgs, ListArgs, MutantsArgs, ReplayArgs, RunArgs};
 use shakedown_checkers::options::Consistency;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Walk through the states of a small case in the browser
     Explore(ExploreArgs),
+    /// Have a pattern make each of its mistakes, and see whether they are caught
+    Mutants(MutantsArgs),
     /// Judge histories: is there an order of the operations that explains every result?
     Check(CheckArgs),
     /// List the models: their operations, and the shapes of their values

@@ -8,6 +8,7 @@ use crate::judge::{self, Question, message_of};
 use crate::names::last_part;
 use crate::progress::{Sign, Watcher};
 use crate::report::Judgement;
+use crate::report::mutants::SmallSize;
 use crate::report::run::{CaseReport, End, FailedRun, Happened, Scenario, Scene, SeedsReport};
 use crate::terminal::{count, thousands};
 use shakedown_checkers::format::Format;
@@ -59,6 +60,18 @@ pub struct Small {
     pub shrunk: Option<(u64, bool)>,
 }
 
+impl Small {
+    /// How small it is, if it is a run with a seed.
+    pub fn size(&self) -> Option<SmallSize> {
+        match (&self.told.scene, self.shrunk) {
+            (Scene::Scenario(Scenario { size, .. }), Some((_, complete))) => {
+                Some(SmallSize::Run(size.operations, size.faults, size.nodes, complete))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Campaign<'_> {
     /// Hunts through `seeds`, for at most `time`.
     pub fn hunt(
@@ -70,7 +83,8 @@ impl Campaign<'_> {
         let begin = Instant::now();
         let alarm = Alarm::set(self.interrupt, time);
         let ran = Arc::new(AtomicU64::new(0));
-        let watcher = self.watch(request.world.name(), {
+        let with = request.mutant.as_ref().map_or(String::new(), |mutant| format!(" with {mutant}"));
+        let watcher = self.watch(&format!("{}{with}", request.world.name()), {
             let (ran, total) = (Arc::clone(&ran), seeds.end - seeds.start);
             move |elapsed| hunted(ran.load(Relaxed), total, elapsed, time)
         });
@@ -216,6 +230,15 @@ pub fn seeds_usual(world: WorldName) -> u64 {
         WorldName::Model => 0,
         WorldName::Swarm => 1_000,
         WorldName::Sim => 50,
+    }
+}
+
+/// How many seeds a hunt for a mutant may take unless somebody says otherwise.
+pub fn seeds_most(world: WorldName) -> u64 {
+    match world {
+        WorldName::Model => 0,
+        WorldName::Swarm => 2_000,
+        WorldName::Sim => 200,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod explore;
 pub mod generate;
 pub mod list;
 pub mod models;
+pub mod mutants;
 pub mod replay;
 pub mod run;
 
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Run(args)) => run::run(args, &mut streams),
         Some(Command::Replay(args)) => replay::run(args, &mut streams),
         Some(Command::Explore(args)) => explore::run(args, &mut streams),
+        Some(Command::Mutants(args)) => mutants::run(args, &mut streams),
         Some(Command::Check(args)) => check::run(args, &mut streams),
         Some(Command::Models(args)) => models::run(args, &mut streams),
         Some(Command::Convert(args)) => convert::run(args, &mut streams),

@@ -1,10 +1,12 @@
-//! What was found out about one file, and its renderings; [`run`] has those of what patterns do.
+//! What was found out about one file, and its renderings; [`run`] has those of what patterns do,
+//! [`mutants`] those of what they do wrong when they are told to.
 //!
 //! - [`text`]: for people, laid out for a width; [`timeline`]: a few operations against time.
 //! - [`json`]: for programs; [`junit`]: for CI servers.
 
 pub mod json;
 pub mod junit;
+pub mod mutants;
 pub mod run;
 pub mod text;
 pub mod timeline;

@@ -1,125 +1,15 @@
 //! Panics: those of a protocol are findings with a seed, told without a backtrace; those of a pattern's
 //! own part of the suite are bugs of ours, told as such with the seed that shows them.
 
+mod toy;
+
 use clap::Parser;
-use serde::{Deserialize, Serialize};
 use shakedown::args::{Cli, Command};
 use shakedown::command::Streams;
 use shakedown::command::run::{Plan, run_pattern};
-use shakedown_checkers::model::ModelName;
-use shakedown_checkers::value::{Value, Values};
-use shakedown_impls::mutants::{Mutant as _, Mutants};
-use shakedown_impls::protocol::{Effect, Input, NodeId, Protocol, Time};
-use shakedown_workloads::catalogue::{Definition, Entry, Pattern, Small};
-use shakedown_workloads::generator::Generator;
-use shakedown_workloads::operation::{Call, Draws, Operation};
-use shakedown_workloads::world::WorldName;
-use shakedown_workloads::world::model::Case;
-
-/// Answers, but for what it does when it is told to be wrong.
-#[derive(Clone, Debug, PartialEq, Hash)]
-struct Touchy;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-struct Ask(u64);
-
-shakedown_impls::mutants! {
-    /// Where it panics.
-    pub enum Mutant {
-        /// In the protocol.
-        Protocol = "protocol",
-        /// In what the suite makes of it.
-        Suite = "suite",
-    }
-}
-
-impl Protocol for Touchy {
-    type Config = Mutants<Mutant>;
-    type Msg = ();
-    type Timer = ();
-    type Op = Ask;
-    type Ret = u64;
-    type Durable = ();
-
-    fn boot(_: &Self::Config, _: NodeId, _: &(), _: &mut Vec<Effect<Touchy>>) -> Touchy {
-        Touchy
-    }
-
-    fn step(&mut self, config: &Self::Config, _: Time, input: Input<Touchy>, out: &mut Vec<Effect<Touchy>>) {
-        if let Input::Request { client, id, op: Ask(number) } = input {
-            assert!(!config.has(Mutant::Protocol) || number < 30, "{number} is too much for it");
-            let ret = if config.has(Mutant::Suite) { u64::MAX } else { number };
-            out.push(Effect::Reply { client, id, ret });
-        }
-    }
-}
-
-impl Operation for Ask {
-    type Ret = u64;
-    type Kind = ();
-
-    const MODEL: ModelName = ModelName::Register;
-
-    fn invoked(&self, values: &mut Values) -> Call {
-        Call { f: "write", key: None, value: values.int(self.0 as i64) }
-    }
-
-    fn completed(&self, ret: &u64, values: &mut Values) -> Value {
-        assert!(*ret < u64::MAX, "a mistake of the suite's own");
-        values.int(*ret as i64)
-    }
-
-    fn shows_effect(&self, _: &u64) -> bool {
-        true
-    }
-
-    fn of_kind((): &(), draws: &mut Draws<'_>) -> Ask {
-        Ask(draws.fresh())
-    }
-
-    fn usual() -> Generator<()> {
-        Generator::Always(()).every_us(4_000)
-    }
-
-    fn last(_: u32) -> Vec<Ask> {
-        vec![]
-    }
-
-    fn small() -> Vec<Vec<Ask>> {
-        vec![]
-    }
-}
-
-struct TouchyPattern;
-
-impl Definition for TouchyPattern {
-    type Protocol = Touchy;
-    type Mutant = Mutant;
-
-    const ENTRY: Entry = Entry {
-        name: "tests/touchy",
-        title: "panics when it is told to",
-        guarantee: "none",
-        price: "none",
-        not_covered: "everything",
-        source: "these tests",
-        worlds: &[WorldName::Model, WorldName::Swarm],
-        nemeses: &[],
-    };
-
-    fn config(_: u16, mutants: Mutants<Mutant>) -> Mutants<Mutant> {
-        mutants
-    }
-
-    fn cases(mutants: Mutants<Mutant>) -> Vec<Small<Touchy>> {
-        let case = Case::new(1, mutants).client([(NodeId(0), Ask(1)), (NodeId(0), Ask(99))]);
-        vec![Small {
-            about: "two questions",
-            case,
-            search: shakedown_workloads::catalogue::Search::Everything,
-        }]
-    }
-}
+use shakedown_impls::mutants::Mutant as _;
+use shakedown_workloads::catalogue::Pattern;
+use toy::{Mutant, TouchyPattern};
 
 /// Runs the toy as the command would, in this process.
 fn run(args: &[&str]) -> (u8, String, String) {

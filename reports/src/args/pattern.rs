@@ -213,7 +213,7 @@ pub struct MutantsArgs {
     pub repeats: u16,
 
     /// How many seeds each hunt may take; 2,000 in the swarm, 200 in the simulation if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEED_MAX))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub seeds_max: Option<u64>,
 
     /// The cluster, and its trouble

@@ -1,0 +1,369 @@
+//! `shakedown mutants`: has a pattern make each of its mistakes, and sees whether they are caught. A suite
+//! that catches none of them could as well say of everything that it is right.
+
+use super::run::{jobs, request};
+use super::{Stopped, Streams};
+use crate::again;
+use crate::args::ListFormat;
+use crate::args::pattern::MutantsArgs;
+use crate::campaign::{Campaign, seeds_most};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::judge::guarded;
+use crate::names::{mutant_named, pattern_named, refused, worlds_named};
+use crate::panics;
+use crate::report::Failure;
+use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, json};
+use crate::report::run::End;
+use crate::terminal::{BAD, GOOD, UNSURE, count, paint, wrap_into};
+use miette::Report;
+use shakedown_workloads::catalogue::{Pattern, RequestError};
+use shakedown_workloads::world::WorldName;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Hunts the mutants that `args` name in the worlds that they name.
+pub fn run(args: &MutantsArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
+    let pattern = pattern_named(&args.pattern)?;
+    run_pattern(pattern, args, streams)
+}
+
+/// Hunts the mutants of a pattern.
+pub fn run_pattern(
+    pattern: &dyn Pattern,
+    args: &MutantsArgs,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, Stopped> {
+    let worlds = worlds_named(pattern, &args.world)?;
+    for name in &args.mutant {
+        mutant_named(pattern, name)?;
+    }
+    request(pattern, &args.load, WorldName::Swarm, None)?;
+    let all = pattern.mutants().into_iter();
+    let mutants: Vec<_> = all
+        .filter(|(name, _)| args.mutant.is_empty() || args.mutant.iter().any(|asked| asked == name))
+        .collect();
+    panics::keep_quiet();
+    let interrupt = Interrupt::listen();
+    let campaign = Campaign {
+        pattern,
+        jobs: jobs(args.jobs),
+        shrink_time: args.shrink_time,
+        interrupt: &interrupt,
+        is_watched: true,
+    };
+    let mut show = Show::new(args, streams, mutants.iter().map(|(name, _)| *name));
+    show.intro(&campaign, &mutants, &worlds)?;
+    let done = guarded(|| {
+        let hunt = Hunt { campaign: &campaign, args, program: show.streams.program };
+        hunt.all(&mutants, &worlds, &mut show).map_err(|stopped| match stopped {
+            Stopped::Input(report) => Failure::Input(report),
+            Stopped::Output(error) => Failure::Input(Report::msg(error.to_string())),
+        })
+    });
+    match done {
+        Ok((rows, clean)) => {
+            Ok(show.end(pattern, (worlds.len(), campaign.jobs), &rows, &clean, interrupt.is_asked())?)
+        }
+        Err(Failure::Input(report)) => Err(Stopped::Input(report)),
+        Err(Failure::Interrupted) => unreachable!("an interrupt is an end of its own"),
+        Err(Failure::Internal(message)) => {
+            let text = format!(
+                "{}: internal error: {message}\n  This is a bug in shakedown, not in the pattern. Please report it \
+                 together with the command.",
+                pattern.entry().name
+            );
+            let _ = writeln!(show.streams.err, "{text}");
+            Ok(Exit::Internal)
+        }
+    }
+}
+
+struct Hunt<'h> {
+    campaign: &'h Campaign<'h>,
+    args: &'h MutantsArgs,
+    program: &'h str,
+}
+
+impl Hunt<'_> {
+    /// Every mutant in every world, then the pattern without mistakes on the same seeds.
+    fn all(
+        &self,
+        mutants: &[(&'static str, &'static str)],
+        worlds: &[WorldName],
+        show: &mut Show<'_, '_>,
+    ) -> Result<(Vec<Row>, Vec<Clean>), Stopped> {
+        let (mut rows, mut clean): (Vec<Row>, Vec<Clean>) = (vec![], vec![]);
+        for &(mutant, about) in mutants {
+            for (at, &world) in worlds.iter().enumerate() {
+                if self.campaign.interrupt.is_asked() {
+                    return Ok((rows, clean));
+                }
+                let row = match world {
+                    WorldName::Model => self.in_cases(mutant, about),
+                    _ => self.in_seeds(mutant, about, world),
+                };
+                let row = row.map_err(|error| refused(&error))?;
+                show.row(&row, at == 0)?;
+                rows.push(row);
+            }
+        }
+        for (at, &world) in worlds.iter().enumerate().filter(|_| !mutants.is_empty()) {
+            if self.campaign.interrupt.is_asked() {
+                break;
+            }
+            let row = match world {
+                WorldName::Model => self.clean_cases(),
+                _ => self.clean_seeds(world, &rows),
+            };
+            let row = row.map_err(|error| refused(&error))?;
+            show.clean(&row, at == 0)?;
+            clean.push(row);
+        }
+        Ok((rows, clean))
+    }
+
+    fn most(&self, world: WorldName) -> u64 {
+        self.args.seeds_max.unwrap_or_else(|| seeds_most(world))
+    }
+
+    fn in_seeds(
+        &self,
+        mutant: &'static str,
+        about: &'static str,
+        world: WorldName,
+    ) -> Result<Row, RequestError> {
+        let Hunt { campaign, args, .. } = self;
+        let request = request(campaign.pattern, &args.load, world, Some(mutant));
+        let request = request.expect("what was asked for was looked at before");
+        let most = self.most(world);
+        let mut row = Row { mutant, about, world, hunts: vec![], most, small: None, is_interrupted: false };
+        let mut caught = None;
+        for repeat in 0..u64::from(args.repeats) {
+            let first = repeat * most;
+            let report = campaign.hunt(&request, first..first + most, None)?;
+            if report.hunt.failing.is_none() && campaign.interrupt.is_asked() {
+                row.is_interrupted = true;
+                return Ok(row);
+            }
+            let after = report.hunt.failing.map(|seed| seed - first + 1);
+            row.hunts.push(Caught { first, after, elapsed: report.elapsed });
+            caught = caught.or(report.hunt.failing);
+        }
+        if let Some(seed) = caught {
+            let small = campaign.make_small(&request, seed)?;
+            row.small = small.and_then(|small| small.size());
+        }
+        Ok(row)
+    }
+
+    fn in_cases(&self, mutant: &'static str, about: &'static str) -> Result<Row, RequestError> {
+        let cases = self.campaign.pattern.cases().len();
+        let begin = Instant::now();
+        let mut row = Row {
+            mutant,
+            about,
+            world: WorldName::Model,
+            hunts: vec![],
+            most: cases as u64,
+            small: None,
+            is_interrupted: false,
+        };
+        let mut after = None;
+        for number in 1..=cases {
+            let case = self.campaign.look(number, Some(mutant), None)?;
+            if let (Exit::Invalid, Some(violation)) = (case.exit(), &case.exploration.violation) {
+                row.small = Some(SmallSize::Path(violation.steps.len(), violation.history.len()));
+                after = Some(number as u64);
+                break;
+            }
+            if case.is_interrupted {
+                row.is_interrupted = true;
+                return Ok(row);
+            }
+        }
+        row.hunts.push(Caught { first: 0, after, elapsed: begin.elapsed() });
+        Ok(row)
+    }
+
+    /// The seeds that the hunts for mutants took, each up to where the last mutant was caught.
+    fn clean_seeds(&self, world: WorldName, rows: &[Row]) -> Result<Clean, RequestError> {
+        let Hunt { campaign, args, .. } = self;
+        let request = request(campaign.pattern, &args.load, world, None);
+        let request = request.expect("what was asked for was looked at before");
+        let mut clean = Clean { world, given: 0, failing: None, exit: Exit::Valid, elapsed: Duration::ZERO };
+        for repeat in 0..u64::from(args.repeats) {
+            let first = repeat * self.most(world);
+            let hunts = rows.iter().filter(|row| row.world == world).flat_map(|row| &row.hunts);
+            let taken =
+                hunts.filter(|hunt| hunt.first == first).map(|hunt| hunt.after.unwrap_or(self.most(world)));
+            let Some(taken) = taken.max() else { break };
+            let report = campaign.hunt(&request, first..first + taken, None)?;
+            clean.given += report.hunt.seeds;
+            clean.elapsed += report.elapsed;
+            // That so few seeds showed nothing says nothing against them.
+            let is_unknown = !report.hunt.undecided.is_empty() || report.end == End::Interrupt;
+            clean.exit = clean.exit.max(if is_unknown { Exit::Unknown } else { Exit::Valid });
+            if let Some(seed) = report.hunt.failing {
+                clean.exit = Exit::Invalid;
+                let name = campaign.pattern.entry().name;
+                clean.failing =
+                    Some((format!("seed {seed}"), again::seed(self.program, name, &request, seed)));
+                break;
+            }
+            if campaign.interrupt.is_asked() {
+                break;
+            }
+        }
+        Ok(clean)
+    }
+
+    fn clean_cases(&self) -> Result<Clean, RequestError> {
+        let cases = self.campaign.pattern.cases().len();
+        let begin = Instant::now();
+        let (world, exit) = (WorldName::Model, Exit::Valid);
+        let mut clean = Clean { world, given: 0, failing: None, exit, elapsed: Duration::ZERO };
+        for number in 1..=cases {
+            let case = self.campaign.look(number, None, None)?;
+            clean.given += 1;
+            clean.exit = clean.exit.max(case.exit());
+            if case.exit() == Exit::Invalid {
+                let name = self.campaign.pattern.entry().name;
+                let command = again::case(self.program, name, number, None);
+                clean.failing = Some((format!("case {number}"), command));
+                break;
+            }
+            if case.is_interrupted {
+                break;
+            }
+        }
+        clean.elapsed = begin.elapsed();
+        Ok(clean)
+    }
+}
+
+/// Shows rows as they come, or all of them at the end.
+struct Show<'a, 's> {
+    args: &'a MutantsArgs,
+    streams: &'a mut Streams<'s>,
+    table: Table,
+}
+
+impl<'a, 's> Show<'a, 's> {
+    fn new<'m>(
+        args: &'a MutantsArgs,
+        streams: &'a mut Streams<'s>,
+        mutants: impl Iterator<Item = &'m str>,
+    ) -> Show<'a, 's> {
+        let table = Table::new(mutants, streams.width);
+        Show { args, streams, table }
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), io::Error> {
+        if self.args.format == ListFormat::Text {
+            self.streams.out.write_all(text.as_bytes())?;
+            self.streams.out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn intro(
+        &mut self,
+        campaign: &Campaign<'_>,
+        mutants: &[(&str, &str)],
+        worlds: &[WorldName],
+    ) -> Result<(), io::Error> {
+        let seeded = worlds.iter().filter(|world| **world != WorldName::Model);
+        let most: Vec<String> = seeded
+            .map(|&world| {
+                let most = self.args.seeds_max.unwrap_or_else(|| seeds_most(world));
+                format!("{} in the {} world", count(most, "seed"), world.name())
+            })
+            .collect();
+        let mut text = format!(
+            "{}: {}, on {}.",
+            campaign.pattern.entry().name,
+            count(mutants.len() as u64, "mutant"),
+            count(campaign.jobs as u64, "thread"),
+        );
+        if !most.is_empty() {
+            let hunts = count(u64::from(self.args.repeats), "hunt");
+            text.push_str(&format!(
+                " Each is hunted in {hunts} of at most {}; seeds and times are medians.",
+                most.join(", ")
+            ));
+        }
+        let mut out = String::new();
+        wrap_into(&mut out, self.streams.width, "", "", &text);
+        self.print(&format!("{out}\n{}", self.table.head()))
+    }
+
+    fn row(&mut self, row: &Row, is_first: bool) -> Result<(), io::Error> {
+        self.print(&self.table.row(row, is_first))
+    }
+
+    fn clean(&mut self, clean: &Clean, is_first: bool) -> Result<(), io::Error> {
+        self.print(&self.table.clean(clean, is_first))
+    }
+
+    /// What it comes to.
+    fn end(
+        &mut self,
+        pattern: &dyn Pattern,
+        (worlds, jobs): (usize, usize),
+        rows: &[Row],
+        clean: &[Clean],
+        is_interrupted: bool,
+    ) -> Result<Exit, io::Error> {
+        let all: Vec<&[Row]> = rows.chunk_by(|row, next| row.mutant == next.mutant).collect();
+        let survives = |of_one: &&&[Row]| {
+            // Of one that was not hunted to the end nobody knows.
+            let is_hunted = of_one.len() == worlds && of_one.iter().all(|row| !row.is_interrupted);
+            is_hunted && of_one.iter().all(|row| row.caught() == 0)
+        };
+        let survivors: Vec<&str> = all.iter().filter(survives).map(|of_one| of_one[0].mutant).collect();
+        let mut exit = clean.iter().map(|clean| clean.exit).max().unwrap_or_default();
+        if is_interrupted || rows.is_empty() {
+            exit = exit.max(Exit::Unknown);
+        }
+        if !survivors.is_empty() {
+            exit = exit.max(Exit::Invalid);
+        }
+        if self.args.format == ListFormat::Json {
+            let text = json(pattern.entry().name, jobs, rows, clean, exit);
+            writeln!(self.streams.out, "{text:#}")?;
+            self.streams.out.flush()?;
+        }
+        let mut out = String::from("\n");
+        let mut say = |text: &str| wrap_into(&mut out, self.streams.width, "", "  ", text);
+        for name in &survivors {
+            say(&format!("{} {name} is caught in none of these worlds.", paint(BAD, "It survives:")));
+        }
+        for clean in clean {
+            if let Some((what, _)) = &clean.failing {
+                let world = clean.world.name();
+                say(&format!(
+                    "{} {what} in the {world} world. To run it again:",
+                    paint(BAD, "Without mutants, it fails:")
+                ));
+            }
+        }
+        match exit {
+            Exit::Valid => {
+                let all = count(all.len() as u64, "mutant");
+                say(&format!("{} {all} of as many; without them nothing fails.", paint(GOOD, "Caught:")));
+            }
+            Exit::Unknown if rows.is_empty() && !is_interrupted => {
+                say("It has no mutants: nothing was tested.")
+            }
+            Exit::Unknown if is_interrupted => say(&paint(UNSURE, "Interrupted: this is not all of it.")),
+            Exit::Unknown => say(&paint(UNSURE, "Without mutants, not every run could be judged.")),
+            _ => {}
+        }
+        for (_, command) in clean.iter().filter_map(|clean| clean.failing.as_ref()) {
+            out.push_str(&format!("    {command}\n"));
+        }
+        self.print(&out)?;
+        Ok(exit)
+    }
+}

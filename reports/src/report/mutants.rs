@@ -1,0 +1,298 @@
+//! What came of hunting mutants, and its renderings: a table that grows row by row, and JSON.
+
+use super::run::word;
+use crate::exit::Exit;
+use crate::report::run::text::seconds;
+use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, count, pad, paint, thousands, wrap_into};
+use serde_json::{Value as Json, json};
+use shakedown_workloads::world::WorldName;
+use std::time::Duration;
+
+/// A mutant in a world.
+#[derive(Debug)]
+pub struct Row {
+    /// The mutant's name.
+    pub mutant: &'static str,
+    /// What is wrong with it.
+    pub about: &'static str,
+    /// The world.
+    pub world: WorldName,
+    /// Its hunts, in the order of their seeds. In the model world one.
+    pub hunts: Vec<Caught>,
+    /// The most that a hunt may take: seeds, or cases of the model world.
+    pub most: u64,
+    /// One of its failures, made small.
+    pub small: Option<SmallSize>,
+    /// Whether the user stopped it.
+    pub is_interrupted: bool,
+}
+
+/// What came of one hunt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Caught {
+    /// Its first seed, or 0 in the model world.
+    pub first: u64,
+    /// How many seeds, or cases, it took to find a failure; `None` if it found none.
+    pub after: Option<u64>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// How small a failure became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmallSize {
+    /// A run with a seed: operations, faults, nodes, and whether nothing more can be removed.
+    Run(usize, usize, u16, bool),
+    /// A path in the model world: its steps, and operations.
+    Path(usize, usize),
+}
+
+/// The pattern without mistakes, in a world.
+#[derive(Debug)]
+pub struct Clean {
+    /// The world.
+    pub world: WorldName,
+    /// Seeds, or cases, that it was given.
+    pub given: u64,
+    /// What fails all the same, and what to type to see it.
+    pub failing: Option<(String, String)>,
+    /// How it ended.
+    pub exit: Exit,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Row {
+    /// Hunts that found a failure.
+    pub fn caught(&self) -> usize {
+        self.hunts.iter().filter(|hunt| hunt.after.is_some()).count()
+    }
+
+    /// How many seeds, or cases, a hunt takes: the median, where one that found nothing has taken more than
+    /// any other. `None`: that is the median.
+    pub fn after_median(&self) -> Option<u64> {
+        let mut all: Vec<u64> = self.hunts.iter().map(|hunt| hunt.after.unwrap_or(u64::MAX)).collect();
+        all.sort_unstable();
+        all.get(all.len().saturating_sub(1) / 2).copied().filter(|&after| after < u64::MAX)
+    }
+
+    /// How long a hunt takes: the median, of all.
+    pub fn elapsed_median(&self) -> Duration {
+        let mut all: Vec<Duration> = self.hunts.iter().map(|hunt| hunt.elapsed).collect();
+        all.sort_unstable();
+        all.get(all.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    }
+}
+
+/// The columns of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    name: usize,
+    width: usize,
+}
+
+const WITHOUT: &str = "without mutants";
+const SHORT: [&str; 4] = ["world", "caught", "seeds", "time"];
+const SHORT_WIDTHS: [usize; 4] = [5, 7, 7, 7];
+
+impl Table {
+    /// For these mutants, in `width` columns.
+    pub fn new<'m>(mutants: impl IntoIterator<Item = &'m str>, width: usize) -> Table {
+        let name = mutants.into_iter().map(str::len).max().unwrap_or(0).max(WITHOUT.len());
+        Table { name, width }
+    }
+
+    /// The line above all others.
+    pub fn head(&self) -> String {
+        let mut out = String::new();
+        self.line(&mut out, "mutant", SHORT.map(str::to_owned), "made small");
+        paint(FAINT, out.trim_end()) + "\n"
+    }
+
+    /// One row; the mutant's name stands in its first only.
+    pub fn row(&self, row: &Row, is_first: bool) -> String {
+        let mut out = String::new();
+        let name = if is_first { paint(STRONG, row.mutant) } else { String::new() };
+        let (caught, hunts) = (row.caught(), row.hunts.len());
+        let style = match caught {
+            0 => BAD,
+            _ if caught < hunts => UNSURE,
+            _ => GOOD,
+        };
+        let of = match row.world {
+            WorldName::Model if caught > 0 => "yes".to_owned(),
+            WorldName::Model => "no".to_owned(),
+            _ => format!("{caught} of {hunts}"),
+        };
+        let (after, more) = match (row.after_median(), row.world) {
+            (Some(case), WorldName::Model) => (format!("case {case}"), ""),
+            (None, WorldName::Model) => (String::new(), ""),
+            (Some(seeds), _) => (thousands(seeds), ""),
+            (None, _) => (format!("> {}", thousands(row.most)), "> "),
+        };
+        let time = format!("{more}{}", precise(row.elapsed_median()));
+        let mut small = row.small.map_or(String::new(), |small| small.to_string());
+        if row.is_interrupted {
+            small = paint(UNSURE, "interrupted");
+        }
+        self.line(&mut out, &name, [row.world.name().to_owned(), paint(style, &of), after, time], &small);
+        out
+    }
+
+    /// The same seeds without mistakes.
+    pub fn clean(&self, clean: &Clean, is_first: bool) -> String {
+        let mut out = String::new();
+        let name = if is_first { paint(STRONG, WITHOUT) } else { String::new() };
+        let word = match clean.exit {
+            Exit::Valid => paint(GOOD, "passes"),
+            Exit::Invalid => paint(BAD, "FAILS"),
+            _ => paint(UNSURE, "unknown"),
+        };
+        let given = match clean.world {
+            WorldName::Model => count(clean.given, "case"),
+            _ => thousands(clean.given),
+        };
+        let failing = clean.failing.as_ref().map_or("", |(what, _)| what.as_str());
+        self.line(
+            &mut out,
+            &name,
+            [clean.world.name().to_owned(), word, given, seconds(clean.elapsed)],
+            failing,
+        );
+        out
+    }
+
+    fn line(&self, out: &mut String, name: &str, short: [String; 4], last: &str) {
+        let mut first = pad(name, self.name);
+        for (cell, width) in short.iter().zip(SHORT_WIDTHS) {
+            first.push_str("  ");
+            first.push_str(&pad(cell, width));
+        }
+        first.push_str("  ");
+        let rest = " ".repeat(self.name + SHORT_WIDTHS.iter().sum::<usize>() + 2 * (SHORT_WIDTHS.len() + 1));
+        match last.is_empty() {
+            true => out.push_str(&format!("{}\n", first.trim_end())),
+            false => wrap_into(out, self.width.max(rest.len() + 15), &first, &rest, last),
+        }
+    }
+}
+
+impl std::fmt::Display for SmallSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            SmallSize::Run(operations, faults, nodes, is_smallest) => {
+                let (operations, faults) = (count(operations as u64, "op"), count(faults as u64, "fault"));
+                let most = if is_smallest { "" } else { "at most " };
+                write!(f, "{most}{operations}, {faults}, {}", count(u64::from(nodes), "node"))
+            }
+            SmallSize::Path(steps, operations) => {
+                write!(f, "{}, {}", count(steps as u64, "step"), count(operations as u64, "op"))
+            }
+        }
+    }
+}
+
+/// `35 ms`, `2.1 s`: what takes no time differs too.
+fn precise(time: Duration) -> String {
+    if time < Duration::from_secs(1) { format!("{} ms", time.as_millis()) } else { seconds(time) }
+}
+
+/// All of it as one JSON object.
+pub fn json(pattern: &str, jobs: usize, rows: &[Row], clean: &[Clean], exit: Exit) -> Json {
+    json!({
+        "pattern": pattern,
+        "jobs": jobs,
+        "verdict": word(exit),
+        "rows": rows.iter().map(row_json).collect::<Json>(),
+        "clean": clean.iter().map(clean_json).collect::<Json>(),
+    })
+}
+
+fn row_json(row: &Row) -> Json {
+    let unit = unit(row.world);
+    let hunt = |hunt: &Caught| {
+        json!({
+            "first_seed": if row.world == WorldName::Model { Json::Null } else { hunt.first.into() },
+            unit: hunt.after,
+            "seconds": hunt.elapsed.as_secs_f64(),
+        })
+    };
+    let small = row.small.map(|small| match small {
+        SmallSize::Run(operations, faults, nodes, complete) => {
+            json!({ "operations": operations, "faults": faults, "nodes": nodes, "complete": complete })
+        }
+        SmallSize::Path(steps, operations) => json!({ "steps": steps, "operations": operations }),
+    });
+    json!({
+        "mutant": row.mutant,
+        "about": row.about,
+        "world": row.world.name(),
+        "caught": row.caught(),
+        "hunts": row.hunts.iter().map(hunt).collect::<Json>(),
+        format!("{unit}_max"): row.most,
+        format!("{unit}_median"): row.after_median(),
+        "seconds_median": row.elapsed_median().as_secs_f64(),
+        "small": small,
+        "interrupted": row.is_interrupted,
+    })
+}
+
+fn clean_json(clean: &Clean) -> Json {
+    json!({
+        "world": clean.world.name(),
+        unit(clean.world): clean.given,
+        "verdict": word(clean.exit),
+        "failing": clean.failing.as_ref().map(|(what, _)| what),
+        "command": clean.failing.as_ref().map(|(_, command)| command),
+        "seconds": clean.elapsed.as_secs_f64(),
+    })
+}
+
+fn unit(world: WorldName) -> &'static str {
+    if world == WorldName::Model { "cases" } else { "seeds" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(after: &[Option<u64>]) -> Row {
+        let hunts = after.iter().enumerate().map(|(at, &after)| Caught {
+            first: at as u64 * 100,
+            after,
+            elapsed: Duration::from_millis(after.unwrap_or(100)),
+        });
+        Row {
+            mutant: "forgets",
+            about: "It forgets.",
+            world: WorldName::Swarm,
+            hunts: hunts.collect(),
+            most: 100,
+            small: Some(SmallSize::Run(3, 1, 4, true)),
+            is_interrupted: false,
+        }
+    }
+
+    #[test]
+    fn a_hunt_that_finds_nothing_takes_longer_than_any_other() {
+        assert_eq!(row(&[Some(9), None, Some(1), Some(70), Some(5)]).after_median(), Some(9));
+        assert_eq!(row(&[None, None, Some(1)]).after_median(), None);
+        assert_eq!(row(&[Some(4), Some(2)]).after_median(), Some(2));
+        assert_eq!((row(&[]).after_median(), row(&[]).elapsed_median()), (None, Duration::ZERO));
+        assert_eq!(row(&[Some(9), None, Some(1)]).elapsed_median(), Duration::from_millis(9));
+    }
+
+    #[test]
+    fn the_table_fits_and_tells_what_was_not_caught() {
+        let table = Table::new(["forgets"], 80);
+        let caught = anstream::adapter::strip_str(&table.row(&row(&[Some(9); 3]), true)).to_string();
+        assert_eq!(caught, "forgets          swarm  3 of 3   9        9 ms     3 ops, 1 fault, 4 nodes\n");
+        let missed = anstream::adapter::strip_str(&table.row(&row(&[None; 3]), false)).to_string();
+        assert!(missed.contains("0 of 3   > 100    > 100 ms"), "{missed}");
+        let mut long = row(&[Some(9)]);
+        long.small = Some(SmallSize::Run(1_000, 100, 99, false));
+        for line in table.row(&long, true).lines().chain(table.head().lines()) {
+            assert!(textwrap::core::display_width(line) <= 80, "{line}");
+        }
+    }
+}
