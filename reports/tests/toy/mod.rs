@@ -76,7 +76,7 @@ impl Operation for Ask {
         Ask(draws.fresh())
     }
 
-    fn usual() -> Generator<()> {
+    fn usual(_: u64) -> Generator<()> {
         Generator::Always(()).every_us(4_000)
     }
 
