@@ -87,7 +87,6 @@ impl Row {
             nemeses: self.nemeses.to_vec(),
             load: Some(Generator::Mix(kinds.to_vec()).every_us(self.gap_us)),
             keys: Some(2),
-            ..Settings::usual::<Op>()
         };
         Scenario::draw(seed, &settings)
     }
