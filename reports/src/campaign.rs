@@ -97,7 +97,10 @@ impl Campaign<'_> {
             None if self.interrupt.is_asked() => End::Interrupt,
             None => End::Time,
         };
-        Ok(SeedsReport { asked: seeds, hunt, end, elapsed: begin.elapsed() })
+        let elapsed = begin.elapsed();
+        let is_one = seeds.end - seeds.start == 1 && end == End::Seeds;
+        let plan = is_one.then(|| self.pattern.run(request, seeds.start)).transpose()?.map(|ran| ran.faults);
+        Ok(SeedsReport { asked: seeds, hunt, end, plan, elapsed })
     }
 
     /// Makes the failure of `seed` small. `None`: it passes.

@@ -176,6 +176,15 @@ fn wrong_arguments_are_254_with_what_there_is() {
     assert!(stdout(&help).contains("Examples:\n  shakedown mutants abd"), "{}", stdout(&help));
 }
 
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let args = ["mutants", "abd", "-w", "model", "-m", "quorum-of-half"];
+    let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let run = child.wait_with_output().unwrap();
+    assert_eq!((code(&run), stderr(&run).as_str()), (0, ""));
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_the_rows_that_are_there() {

@@ -4,6 +4,7 @@ mod shell;
 
 use serde_json::Value as Json;
 use shell::{Files, code, command, shakedown, stderr, stdout};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -299,6 +300,19 @@ fn wrong_arguments_are_254_with_what_there_is() {
     }
 }
 
+// One that has faults: a run has none with a probability below a half.
+#[test]
+fn a_single_seed_has_its_faults_listed_with_what_became_of_them() {
+    let told = (0..20).map(|seed| {
+        let run = shakedown(&["run", "abd", "-w", "swarm", "--seed", &seed.to_string()]);
+        assert_eq!(code(&run), 0);
+        words(&stdout(&run))
+    });
+    let told: Vec<String> = told.filter(|told| !told.contains("No faults.")).collect();
+    assert!(told.len() > 3 && told.iter().all(|told| told.contains(" ms: ") && told.contains("fault: ")));
+    assert!(told.iter().any(|told| told.contains("(changed something ")), "{told:?}");
+}
+
 #[test]
 fn seeds_alone_leave_the_model_world_out() {
     for args in [&["--seed", "3"][..], &["--seeds", "3..5"], &["--nemesis", "none", "--seeds", "3..5"]] {
@@ -352,6 +366,79 @@ fn json_has_one_object_per_world() {
         (&7.into(), &5.into(), &false.into())
     );
     assert!(clean["operations"].as_u64() > Some(100) && clean["failure"].is_null(), "{clean}");
+}
+
+/// Every name of a field in it, however deep.
+fn fields(json: &Json, into: &mut BTreeSet<String>) {
+    match json {
+        Json::Object(object) => object.iter().for_each(|(name, value)| {
+            into.insert(name.clone());
+            fields(value, into);
+        }),
+        Json::Array(list) => list.iter().for_each(|value| fields(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_the_json_is_documented() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/run-json.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let (files, mut found) = (Files::new(), BTreeSet::new());
+    let (output, unwritable) = (files.path("out"), files.write("file", ""));
+    let fails =
+        ["run", "abd", "-w", "model,swarm", "-m", "quorum-of-half", "--shrink-time", "0s", "-f", "json"];
+    for args in [
+        &[&fails[..], &["-o", &output]].concat()[..],
+        &[&fails[..], &["-o", &unwritable]].concat(),
+        &["list", "--format", "json"],
+        &[
+            "mutants",
+            "abd",
+            "-w",
+            "model,swarm",
+            "-m",
+            "quorum-of-half",
+            "--repeats",
+            "1",
+            "--shrink-time",
+            "0s",
+            "-f",
+            "json",
+        ],
+    ] {
+        let out = stdout(&shakedown(args));
+        for json in serde_json::Deserializer::from_str(&out).into_iter::<Json>() {
+            fields(&json.unwrap(), &mut found);
+        }
+    }
+    assert!(found.len() > 60, "{found:?}");
+    let missing: Vec<&String> = found
+        .iter()
+        .filter(|name| !docs.contains(&format!("`{name}`")) && !docs.contains(&format!("\"{name}\"")))
+        .collect();
+    assert!(missing.is_empty(), "docs/run-json.md does not have {missing:?}");
+}
+
+// Times differ; all else is the same wherever it runs.
+#[test]
+fn the_example_in_the_readme_is_what_the_command_prints() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let typed = "shakedown run abd --world model --case 4 --mutant no-write-back";
+    let block = readme.split(&format!("```console\n$ {typed}\n")).nth(1).unwrap();
+    let shown = block.split("```").next().unwrap();
+    let files = Files::new();
+    let printed = stdout(&sh(&files, typed));
+    let untimed = |text: &str| -> String {
+        let digits = |c: char| c.is_ascii_digit();
+        text.trim_end()
+            .split(" s)")
+            .map(|part| part.trim_end_matches(digits).trim_end_matches('.').trim_end_matches(digits))
+            .collect::<Vec<_>>()
+            .join(" s)")
+    };
+    assert_eq!(untimed(&printed), untimed(shown), "copy what the command prints into README.md");
 }
 
 #[test]

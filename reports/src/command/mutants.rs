@@ -16,7 +16,6 @@ use crate::report::Failure;
 use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, json};
 use crate::report::run::End;
 use crate::terminal::{BAD, GOOD, UNSURE, count, paint, wrap_into};
-use miette::Report;
 use shakedown_workloads::catalogue::{Pattern, RequestError};
 use shakedown_workloads::world::WorldName;
 use std::io;
@@ -54,19 +53,18 @@ pub fn run_pattern(
     };
     let mut show = Show::new(args, streams, mutants.iter().map(|(name, _)| *name));
     show.intro(&campaign, &mutants, &worlds)?;
+    let mut stopped = None;
     let done = guarded(|| {
         let hunt = Hunt { campaign: &campaign, args, program: show.streams.program };
-        hunt.all(&mutants, &worlds, &mut show).map_err(|stopped| match stopped {
-            Stopped::Input(report) => Failure::Input(report),
-            Stopped::Output(error) => Failure::Input(Report::msg(error.to_string())),
-        })
+        Ok(hunt.all(&mutants, &worlds, &mut show).map_err(|why| stopped = Some(why)).ok())
     });
     match done {
-        Ok((rows, clean)) => {
-            Ok(show.end(pattern, (worlds.len(), campaign.jobs), &rows, &clean, interrupt.is_asked())?)
+        Ok(Some((rows, clean))) => {
+            let sizes = (worlds.len(), campaign.jobs);
+            Ok(show.end(pattern, sizes, &rows, &clean, interrupt.is_asked())?)
         }
-        Err(Failure::Input(report)) => Err(Stopped::Input(report)),
-        Err(Failure::Interrupted) => unreachable!("an interrupt is an end of its own"),
+        Ok(None) => Err(stopped.expect("it says why it stopped")),
+        Err(Failure::Input(_) | Failure::Interrupted) => unreachable!("what stops it early is told apart"),
         Err(Failure::Internal(message)) => {
             let text = format!(
                 "{}: internal error: {message}\n  This is a bug in shakedown, not in the pattern. Please report it \

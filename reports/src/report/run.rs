@@ -76,6 +76,8 @@ pub struct SeedsReport {
     pub hunt: Hunt,
     /// Why there were no more.
     pub end: End,
+    /// The faults of the only one, if one was asked for.
+    pub plan: Option<Vec<Faulted>>,
     /// How long it took, without what was done about a failure.
     pub elapsed: Duration,
 }

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::report::text::explanation as judgement_in_full;
 use crate::terminal::{BAD, GOOD, STRONG, UNSURE, count, paint, printable, thousands, wrap_into};
 use shakedown_workloads::run::{Faulted, Size};
-use shakedown_workloads::world::model::Extent;
+use shakedown_workloads::world::model::{Extent, Stop};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -117,8 +117,9 @@ fn case_in_full(out: &mut String, case: &CaseReport, width: usize) {
             format!("{found} after {}, {depth} deep", count(*unique_states as u64, "unique state"))
         }
         (Exit::Invalid, _) => format!("{extent}; {} in the last", paint(BAD, "a violation")),
+        (_, Extent::Bounded { stop: Stop::Interrupted, .. }) => format!("{extent}; nothing was wrong so far"),
         _ if case.is_interrupted => {
-            format!("{extent}; {}", paint(UNSURE, "interrupted, nothing was wrong so far"))
+            format!("{extent}; {}, nothing was wrong so far", paint(UNSURE, "interrupted"))
         }
         _ => format!("{extent}; {}", paint(UNSURE, "no verdict")),
     };
@@ -185,13 +186,32 @@ fn seeds_in_full(out: &mut String, report: &SeedsReport, width: usize) {
     if counts.disks_refused > 0 {
         say(&format!("{} refused to start from a damaged disk.", count(counts.disks_refused, "node")));
     }
-    say(&faults(report));
+    match &report.plan {
+        None => say(&faults(report)),
+        Some(plan) if plan.is_empty() => say("No faults."),
+        Some(plan) => {
+            for fault in plan {
+                let text = format!("fault: {} ({})", fault.words, effects(fault));
+                wrap_into(out, width, INDENT, INNER, &text);
+            }
+        }
+    }
+    let mut say = |text: &str| wrap_into(out, width, INDENT, INDENT, text);
     if !hunt.undecided.is_empty() {
         let named: Vec<String> =
             hunt.undecided.iter().take(SEEDS_NAMED_MAX).map(ToString::to_string).collect();
         let more = if hunt.undecided.len() > named.len() { ", …" } else { "" };
         let many = count(hunt.undecided.len() as u64, "seed");
         say(&format!("{} {many}: {}{more}.", paint(UNSURE, "Could not be judged:"), named.join(", ")));
+    }
+}
+
+/// Whether a fault took effect.
+fn effects(fault: &Faulted) -> String {
+    match fault.effects {
+        0 => paint(UNSURE, "changed nothing"),
+        1 => "changed something once".to_owned(),
+        effects => format!("changed something {} times", thousands(effects)),
     }
 }
 
@@ -239,12 +259,7 @@ fn scenario(out: &mut String, ran: &Scenario, shrunk: Option<(u64, bool)>, limit
         // What became of a fault is not part of the scenario.
         let is_told = |fault: &&Faulted| line.strip_prefix("fault: ") == Some(&fault.words);
         if let Some(fault) = ran.faults.iter().find(is_told) {
-            match fault.effects {
-                0 => write!(text, " ({})", paint(UNSURE, "changed nothing")),
-                1 => write!(text, " (changed something once)"),
-                effects => write!(text, " (changed something {} times)", thousands(effects)),
-            }
-            .expect("writing to a String cannot fail");
+            write!(text, " ({})", effects(fault)).expect("writing to a String cannot fail");
         }
         wrap_into(out, width, INNER, "      ", &text);
     }

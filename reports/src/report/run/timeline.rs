@@ -70,7 +70,8 @@ fn draw_line(out: &mut String, line: &Line, indent: &str, width: usize) {
     let first = format!("{indent}{}", paint(style(line.kind), head));
     // Where there is little room it goes below.
     if width < indent.len() + head.len() + 30 {
-        writeln!(out, "{}", first.trim_end()).expect("writing to a String cannot fail");
+        let head = paint(style(line.kind), head.trim_end());
+        writeln!(out, "{indent}{head}").expect("writing to a String cannot fail");
         let below = format!("{indent}          ");
         return wrap_into(out, width, &below, &below, &what);
     }
