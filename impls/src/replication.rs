@@ -2,3 +2,4 @@
 
 pub mod leaderless;
 pub mod quorum;
+pub mod raft;
