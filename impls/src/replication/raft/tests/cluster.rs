@@ -53,11 +53,6 @@ impl Cluster {
     pub(super) fn new(nodes: u16) -> Cluster {
         Cluster::with(config(nodes))
     }
-
-    #[cfg(feature = "mutants")]
-    pub(super) fn broken(nodes: u16, mutant: Mutant) -> Cluster {
-        Cluster::with(Config { mutants: Mutants::only(mutant), ..config(nodes) })
-    }
 }
 
 impl<S: StateMachine> Cluster<S> {
@@ -135,13 +130,6 @@ impl<S: StateMachine> Cluster<S> {
 
     pub(super) fn restart(&mut self, node: u16) {
         self.stop(node);
-        self.start(node);
-    }
-
-    /// It gets an empty disk: a new node of the same name.
-    pub(super) fn replace(&mut self, node: u16) {
-        self.stop(node);
-        self.disks[usize::from(node)] = Disk::default();
         self.start(node);
     }
 
