@@ -229,7 +229,7 @@ fn a_replay_file_that_cannot_be_used_says_why() {
         ("mutant", &|it| it["mutant"] = "quorum-of-hal".into(), "did you mean quorum-of-half?"),
         ("world", &|it| it["world"] = "mars".into(), "unknown variant `mars`"),
         ("nodes", &|it| it["scenario"]["nodes"] = 500.into(), "500 nodes: expected 1 to 99"),
-        ("due", &|it| it["scenario"]["scripts"][0][0]["due_us"] = u64::MAX.into(), "more than 86400000 ms"),
+        ("due", &|it| it["scenario"]["scripts"][0][0]["due_us"] = u64::MAX.into(), "more than 600000 ms"),
         ("op", &|it| it["scenario"]["scripts"][0][0]["op"] = "Fly".into(), "unknown variant `Fly`"),
         ("extra", &|it| it["surplus"] = 1.into(), "unknown field `surplus`"),
     ] {

@@ -176,5 +176,5 @@ impl<Op: Debug> Display for Scenario<Op> {
 pub const NODES_MAX: u16 = 99;
 /// Clients at most.
 pub const CLIENTS_MAX: usize = 1_000;
-/// The longest time, in simulated milliseconds: a day.
-pub const TIME_MS_MAX: u64 = 86_400_000;
+/// The longest time, in simulated milliseconds: ten minutes.
+pub const TIME_MS_MAX: u64 = 600_000;

@@ -246,7 +246,10 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         let failure = match failed {
             Failed::Exploration(exploration) => {
                 let violation = exploration.violation.as_ref().expect("a failed exploration has a violation");
-                return format!("{violation}\n{}, in the model world\n", exploration.extent);
+                return format!(
+                    "{violation}\n{}, in the model world. Run it again: the same test; a search finds the same.\n",
+                    exploration.extent
+                );
             }
             Failed::Vacuous(world, seeds) => {
                 return format!(
@@ -268,8 +271,12 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         match written {
             Ok(()) => {
                 let file = file.canonicalize().unwrap_or(file);
-                let test = thread::current().name().map(|name| format!(" {name}")).unwrap_or_default();
-                let _ = writeln!(text, "Run it again: {REPLAY_VARIABLE}={} cargo test{test}", file.display());
+                // A test has a thread of its own, of its name; the main thread is that of a program.
+                let command = match thread::current().name() {
+                    Some(test) if test != "main" => format!("cargo test {test}"),
+                    _ => "and the same command".to_owned(),
+                };
+                let _ = writeln!(text, "Run it again: {REPLAY_VARIABLE}={} {command}", file.display());
             }
             Err(error) => {
                 let _ = writeln!(text, "The replay file {} could not be written: {error}", file.display());

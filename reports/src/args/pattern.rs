@@ -2,6 +2,7 @@
 
 use super::{ListFormat, OutputFormat};
 use clap::Args;
+use shakedown_workloads::scenario::TIME_MS_MAX;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ pub struct LoadArgs {
     pub clients: Option<u32>,
 
     /// How long clients ask and faults happen, in simulated milliseconds; drawn from the seed if not given
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX))]
     pub length: Option<u64>,
 }
 
