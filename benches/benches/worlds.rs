@@ -72,8 +72,8 @@ struct Row {
 }
 
 const ROWS: [Row; 3] = [
-    Row { name: "every fault, few operations", length_ms: 1_000, gap_us: 125_000, nemeses: &Nemesis::ALL },
-    Row { name: "every fault, many operations", length_ms: 500, gap_us: 4_000, nemeses: &Nemesis::ALL },
+    Row { name: "every fault, few operations", length_ms: 1_000, gap_us: 125_000, nemeses: &Nemesis::ANY },
+    Row { name: "every fault, many operations", length_ms: 500, gap_us: 4_000, nemeses: &Nemesis::ANY },
     Row { name: "no faults, many operations", length_ms: 500, gap_us: 4_000, nemeses: &[] },
 ];
 

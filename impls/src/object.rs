@@ -2,6 +2,9 @@
 //! that they are asked, compared and judged alike, whoever wrote them.
 
 pub mod bytes;
+pub mod counter;
 pub mod kv;
+pub mod list;
 pub mod log;
 pub mod register;
+pub mod set;

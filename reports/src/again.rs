@@ -15,6 +15,9 @@ pub fn seed(program: &str, pattern: &str, request: &Request, seed: u64) -> Strin
     let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
     add("--world", request.world.name().to_owned());
     add("--seed", seed.to_string());
+    if let Some(workload) = &request.workload {
+        add("--workload", workload.clone());
+    }
     if let Some(nemeses) = &request.nemeses {
         nemeses.iter().for_each(|nemesis| add("--nemesis", nemesis.name().to_owned()));
         if nemeses.is_empty() {
@@ -65,12 +68,13 @@ mod tests {
     fn everything_that_was_asked_is_asked_again() {
         let mut request = Request::new(WorldName::Swarm);
         assert_eq!(seed("shakedown", "a/b", &request, 7), "shakedown run a/b --world swarm --seed 7");
+        request.workload = Some("kv".to_owned());
         request.nodes = Some(5);
         request.clients = Some(2);
         request.length_ms = Some(300);
         request.nemeses = Some(vec![Nemesis::Crash, Nemesis::Power]);
         request.mutant = Some("x".to_owned());
-        let whole = "p run a/b --world swarm --seed 7 --nemesis crash --nemesis power --nodes 5 --clients 2 \
+        let whole = "p run a/b --world swarm --seed 7 --workload kv --nemesis crash --nemesis power --nodes 5 --clients 2 \
                      --length 300 --mutant x";
         assert_eq!(seed("p", "a/b", &request, 7), whole);
         request = Request { nemeses: Some(vec![]), ..Request::new(WorldName::Sim) };

@@ -13,6 +13,7 @@ use crate::report::run::{CaseReport, End, FailedRun, Happened, Scenario, Scene, 
 use crate::terminal::{count, thousands};
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
+use shakedown_checkers::model::ModelName;
 use shakedown_checkers::options::Options;
 use shakedown_workloads::catalogue::{Pattern, Request, RequestError};
 use shakedown_workloads::hunt::hunt;
@@ -99,7 +100,7 @@ impl Campaign<'_> {
         };
         let elapsed = begin.elapsed();
         let is_one = seeds.end - seeds.start == 1 && end == End::Seeds;
-        let plan = is_one.then(|| self.pattern.run(request, seeds.start)).transpose()?.map(|ran| ran.faults);
+        let plan = is_one.then(|| hunt.plan.clone());
         Ok(SeedsReport { asked: seeds, hunt, end, plan, elapsed })
     }
 
@@ -168,7 +169,9 @@ impl Campaign<'_> {
     /// What a violation comes to.
     pub fn violation(&self, report: &CaseReport, mutant: Option<&str>, violation: &Violation) -> Small {
         let case = SmallCase { case: report.number, about: report.about.to_owned() };
-        let header = Header { pattern: self.pattern.entry().name, world: WorldName::Model, mutant };
+        let pattern = self.pattern.entry().name;
+        // Its number says of which workload a case is.
+        let header = Header { pattern, workload: None, world: WorldName::Model, mutant };
         let replay = Replay::of_case(&header, case, violation);
         Small { told: self.tell_violation(violation, report.about), replay, shrunk: None }
     }
@@ -178,7 +181,7 @@ impl Campaign<'_> {
         FailedRun {
             kind: violation.finding.kind().to_owned(),
             sentences: violation.sentences(),
-            judgement: self.judged(&violation.history, violation.finding.kind()),
+            judgement: self.judged(&violation.history, violation.model, violation.finding.kind()),
             history: violation.history.clone(),
             scene: Scene::Case(about.to_owned()),
             happened: Happened::Steps(violation.steps.clone()),
@@ -187,12 +190,12 @@ impl Campaign<'_> {
 
     /// What a run in a world that takes seeds comes to.
     pub fn tell(&self, finding: &Finding, ran: Ran) -> FailedRun {
-        let Ran { outcome, faults, size, told, .. } = ran;
+        let Ran { outcome, faults, model, size, told, .. } = ran;
         let told = told.lines().map(str::to_owned).collect();
         FailedRun {
             kind: finding.kind().to_owned(),
             sentences: sentences(finding),
-            judgement: self.judged(&outcome.history, finding.kind()),
+            judgement: self.judged(&outcome.history, model, finding.kind()),
             history: outcome.history,
             scene: Scene::Scenario(Scenario { size, told, faults }),
             happened: Happened::Trace(outcome.trace.unwrap_or_default()),
@@ -200,9 +203,9 @@ impl Campaign<'_> {
     }
 
     /// What the checker says of a history that it refutes.
-    fn judged(&self, history: &History, kind: &str) -> Option<Judgement> {
+    fn judged(&self, history: &History, model: ModelName, kind: &str) -> Option<Judgement> {
         let question = Question {
-            model: Some(self.pattern.model()),
+            model: Some(model),
             initial: None,
             input_format: None,
             options: Options::default(),

@@ -54,6 +54,18 @@ pub fn world_named(pattern: &dyn Pattern, name: &str) -> Result<WorldName, Input
     Ok(world)
 }
 
+/// The workload of that name, of those that `pattern` has.
+pub fn workload_named(pattern: &dyn Pattern, name: &str) -> Result<String, InputError> {
+    let workloads = pattern.workloads();
+    let names = workloads.iter().map(|(name, _)| *name);
+    if names.clone().any(|known| known == name) {
+        return Ok(name.to_owned());
+    }
+    let help = suggestion("its workloads", name, names);
+    let message = format!("{} has no workload {}", pattern.entry().name, printable(name));
+    Err(InputError::new(message, Some(help)))
+}
+
 /// The nemeses of these names, of those that `pattern` is given; `none` is none of them.
 pub fn nemeses_named(pattern: &dyn Pattern, names: &[String]) -> Result<Vec<Nemesis>, InputError> {
     let entry = pattern.entry();

@@ -3,12 +3,17 @@
 //! table; adding a pattern is adding one entry.
 //!
 //! A [`Definition`] says it in types, where the pattern's load lives; [`Pattern`] is the same without
-//! types, for those who only know a name.
+//! types, for those who only know a name. A pattern that can be several objects is a [`Family`].
+
+mod family;
+
+pub use family::Family;
 
 use crate::nemesis::Nemesis;
 use crate::operation::{Operation, Subject};
+use crate::outcome::Watch;
 use crate::replay::{Header, Replay};
-use crate::run::{Failure, Ran, fail_in, run_in};
+use crate::run::{Failure, Ran, fail_in, run_watched_in};
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
 use crate::world::model::{Case, Exploration, Extent, Limits, Walks, World, explore, walk};
@@ -22,7 +27,9 @@ use thiserror::Error;
 
 /// All patterns, by name.
 pub fn all() -> &'static [&'static dyn Pattern] {
-    &[&crate::replication::leaderless::abd::Register]
+    static ALL: [&dyn Pattern; 2] =
+        [&crate::replication::leaderless::abd::Register, &crate::replication::raft::RAFT];
+    &ALL
 }
 
 /// The pattern of that name, or of that last part of a name: `abd`.
@@ -58,12 +65,34 @@ pub trait Definition: Sync {
     type Protocol: Subject;
     /// Its mistakes.
     type Mutant: Mutant;
+    /// Who looks at its nodes in the worlds that take seeds, and knows what must always hold of them; `()`
+    /// if nobody does.
+    type Watch: Watch<Self::Protocol> + Default + 'static;
 
     /// What there is to know of it.
     const ENTRY: Entry;
+    /// What its clients do: `register`.
+    const WORKLOAD: &'static str;
 
-    /// A cluster of `nodes` nodes.
-    fn config(nodes: u16, mutants: Mutants<Self::Mutant>) -> <Self::Protocol as Protocol>::Config;
+    /// A cluster of `nodes` nodes. Where there is a choice of how to configure it, `variety` says which;
+    /// 0 is the usual one.
+    fn config(
+        nodes: u16,
+        variety: u64,
+        mutants: Mutants<Self::Mutant>,
+    ) -> <Self::Protocol as Protocol>::Config;
+
+    /// What is special about a configuration, in words; nothing if there is only one.
+    fn configured(_config: &<Self::Protocol as Protocol>::Config) -> String {
+        String::new()
+    }
+
+    /// Takes out of a scenario what is more trouble than its configuration claims to survive.
+    fn spare(_scenario: &mut Scenario<OpOf<Self>>)
+    where
+        Self: Sized,
+    {
+    }
 
     /// Cases for the model world, the smallest first.
     fn cases(mutants: Mutants<Self::Mutant>) -> Vec<Small<Self::Protocol>>;
@@ -94,6 +123,8 @@ pub enum Search {
 pub struct Request {
     /// Which world: swarm or sim.
     pub world: WorldName,
+    /// What clients do, of a pattern that has several workloads; each in turn, seed by seed, if not given.
+    pub workload: Option<String>,
     /// Nodes, if not drawn.
     pub nodes: Option<u16>,
     /// Clients, if not drawn.
@@ -109,7 +140,7 @@ pub struct Request {
 impl Request {
     /// Everything drawn from the seed, all the trouble there is, no mistakes.
     pub fn new(world: WorldName) -> Request {
-        Request { world, nodes: None, clients: None, length_ms: None, nemeses: None, mutant: None }
+        Request { world, workload: None, nodes: None, clients: None, length_ms: None, nemeses: None, mutant: None }
     }
 }
 
@@ -135,6 +166,16 @@ pub enum RequestError {
         mutant: String,
         /// Those that there are.
         mutants: String,
+    },
+    /// Its clients do no such thing.
+    #[error("{pattern} has no workload called {workload:?}; it has {workloads}")]
+    Workload {
+        /// The pattern.
+        pattern: &'static str,
+        /// The name.
+        workload: String,
+        /// Those that there are.
+        workloads: String,
     },
     /// The scenario of a replay file is not one of this pattern.
     #[error("the scenario does not fit {pattern}: {why}")]
@@ -164,8 +205,8 @@ pub trait Pattern: Sync {
     /// Its mistakes: name, and what goes wrong.
     fn mutants(&self) -> Vec<(&'static str, &'static str)>;
 
-    /// What its clients' histories are judged by.
-    fn model(&self) -> ModelName;
+    /// What its clients can do, and what their histories are judged by.
+    fn workloads(&self) -> Vec<(&'static str, ModelName)>;
 
     /// The cases of the model world: what they show.
     fn cases(&self) -> Vec<&'static str>;
@@ -213,8 +254,8 @@ impl<D: Definition> Pattern for D {
         switchable::<D>().iter().map(|mutant| (mutant.name(), mutant.about())).collect()
     }
 
-    fn model(&self) -> ModelName {
-        <OpOf<D> as Operation>::MODEL
+    fn workloads(&self) -> Vec<(&'static str, ModelName)> {
+        vec![(D::WORKLOAD, <OpOf<D> as Operation>::MODEL)]
     }
 
     fn cases(&self) -> Vec<&'static str> {
@@ -238,7 +279,12 @@ impl<D: Definition> Pattern for D {
         let scenario = draw::<D>(request, seed)?;
         let mut run =
             |scenario: &Scenario<OpOf<D>>, is_traced| ran::<D>(request.world, mutants, scenario, is_traced);
-        let file = Header { pattern: D::ENTRY.name, world: request.world, mutant: request.mutant.as_deref() };
+        let file = Header {
+            pattern: D::ENTRY.name,
+            workload: Some(D::WORKLOAD),
+            world: request.world,
+            mutant: request.mutant.as_deref(),
+        };
         Ok(fail_in(&file, &scenario, runs_max, stop, &mut run))
     }
 
@@ -251,7 +297,8 @@ impl<D: Definition> Pattern for D {
     fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError> {
         let mutants = mutants::<D>(replay.mutant.as_deref())?;
         let scenario = scenario_of::<D>(replay)?;
-        let case = Case::<D::Protocol>::of(&scenario, D::config(scenario.nodes, mutants));
+        let config = D::config(scenario.nodes, scenario.variety, mutants);
+        let case = Case::<D::Protocol>::of(&scenario, config);
         let case = case.map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })?;
         let exploration = explore(&case, limits);
         if exploration.violation.is_some() || matches!(exploration.extent, Extent::Exhaustive { .. }) {
@@ -288,6 +335,7 @@ type OpOf<D> = <<D as Definition>::Protocol as Protocol>::Op;
 
 fn draw<D: Definition>(request: &Request, seed: u64) -> Result<Scenario<OpOf<D>>, RequestError> {
     takes_seeds::<D>(request.world)?;
+    has_workload::<D>(request.workload.as_deref())?;
     let settings = Settings {
         nodes: request.nodes,
         clients: request.clients,
@@ -295,10 +343,24 @@ fn draw<D: Definition>(request: &Request, seed: u64) -> Result<Scenario<OpOf<D>>
         nemeses: request.nemeses.clone().unwrap_or_else(|| D::ENTRY.nemeses.to_vec()),
         ..Settings::usual::<OpOf<D>>()
     };
-    Ok(Scenario::draw(seed, &settings))
+    let mut scenario = Scenario::draw(seed, &settings);
+    D::spare(&mut scenario);
+    Ok(scenario)
+}
+
+fn has_workload<D: Definition>(workload: Option<&str>) -> Result<(), RequestError> {
+    match workload {
+        Some(workload) if workload != D::WORKLOAD => Err(RequestError::Workload {
+            pattern: D::ENTRY.name,
+            workload: workload.to_owned(),
+            workloads: D::WORKLOAD.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn scenario_of<D: Definition>(replay: &Replay) -> Result<Scenario<OpOf<D>>, RequestError> {
+    has_workload::<D>(replay.workload.as_deref())?;
     replay.scenario().map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })
 }
 
@@ -318,7 +380,13 @@ fn ran<D: Definition>(
     scenario: &Scenario<OpOf<D>>,
     is_traced: bool,
 ) -> Ran {
-    run_in::<D::Protocol>(world, &D::config(scenario.nodes, mutants), scenario, is_traced)
+    let config = D::config(scenario.nodes, scenario.variety, mutants);
+    let mut ran = run_watched_in::<D::Protocol, D::Watch>(world, &config, scenario, is_traced);
+    let configured = D::configured(&config);
+    if is_traced && !configured.is_empty() {
+        ran.told.insert_str(0, &format!("{configured}\n"));
+    }
+    ran
 }
 
 fn nth_case<D: Definition>(case: usize, mutant: Option<&str>) -> Result<Small<D::Protocol>, RequestError> {

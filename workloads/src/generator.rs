@@ -59,6 +59,20 @@ impl<K: Clone> Generator<K> {
         Generator::Every(us, Box::new(self))
     }
 
+    /// The same with kinds made of its kinds.
+    pub fn map<L>(self, f: &impl Fn(K) -> L) -> Generator<L> {
+        match self {
+            Generator::Always(kind) => Generator::Always(f(kind)),
+            Generator::Mix(parts) => {
+                Generator::Mix(parts.into_iter().map(|(weight, of)| (weight, of.map(f))).collect())
+            }
+            Generator::Phases(phases) => Generator::Phases(phases.into_iter().map(|of| of.map(f)).collect()),
+            Generator::Limit(operations, of) => Generator::Limit(operations, Box::new(of.map(f))),
+            Generator::Until(ms, of) => Generator::Until(ms, Box::new(of.map(f))),
+            Generator::Every(us, of) => Generator::Every(us, Box::new(of.map(f))),
+        }
+    }
+
     /// The next operation, the last having been due at `now_us`: when it is due, and its kind.
     fn next(&mut self, now_us: u64, random: &mut Random) -> Option<(u64, K)> {
         match self {
@@ -91,17 +105,22 @@ impl<K: Clone> Generator<K> {
     }
 }
 
-/// What each of `clients` clients asks before `length_ms`, of `keys` keys.
-pub(crate) fn scripts<Op: Operation>(
-    generator: &Generator<Op::Kind>,
-    clients: u32,
-    keys: u32,
-    length_ms: u64,
-    seed: u64,
-) -> Vec<Vec<Request<Op>>> {
+/// Who asks what.
+pub(crate) struct Load<'l, K> {
+    /// For each client, what it asks.
+    pub(crate) clients: Vec<&'l Generator<K>>,
+    pub(crate) keys: u32,
+    pub(crate) nodes: u16,
+    /// Nothing is asked from then on.
+    pub(crate) length_ms: u64,
+}
+
+/// What each client asks.
+pub(crate) fn scripts<Op: Operation>(load: &Load<'_, Op::Kind>, seed: u64) -> Vec<Vec<Request<Op>>> {
+    let &Load { keys, nodes, length_ms, .. } = load;
     let mut fresh = 0;
-    let script = |client| {
-        let mut generator = generator.clone();
+    let script = |(client, generator): (u64, &&Generator<Op::Kind>)| {
+        let mut generator = Generator::clone(generator);
         let mut random = Random::stream(seed, "script", client);
         let mut script: Vec<Request<Op>> = vec![];
         let mut now_us = 0;
@@ -111,12 +130,12 @@ pub(crate) fn scripts<Op: Operation>(
                 break;
             }
             now_us = due_us;
-            let op = Op::of_kind(&kind, &mut Draws { random: &mut random, keys, fresh: &mut fresh });
+            let op = Op::of_kind(&kind, &mut Draws { random: &mut random, keys, nodes, fresh: &mut fresh });
             script.push(Request { due_us, op });
         }
         script
     };
-    (0..u64::from(clients)).map(script).collect()
+    (0..).zip(&load.clients).map(script).collect()
 }
 
 #[cfg(test)]
@@ -126,7 +145,7 @@ mod tests {
     use shakedown_impls::object::register::Op;
 
     fn asked(generator: &Generator<Kind>, seed: u64) -> Vec<Vec<Request<Op>>> {
-        scripts(generator, 3, 2, 1_000, seed)
+        scripts(&Load { clients: vec![generator; 3], keys: 2, nodes: 3, length_ms: 1_000 }, seed)
     }
 
     fn writes(script: &[Request<Op>]) -> usize {

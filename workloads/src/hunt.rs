@@ -5,7 +5,7 @@
 
 use crate::catalogue::{Pattern, Request, RequestError};
 use crate::outcome::Counts;
-use crate::run::Ran;
+use crate::run::{Faulted, Ran};
 use crate::world::message;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,6 +30,8 @@ pub struct Hunt {
     pub operations: u64,
     /// What happened in all.
     pub counts: Counts,
+    /// What went wrong by plan in the last seed that ran.
+    pub plan: Vec<Faulted>,
     /// For each kind of fault: how many there were, and how many of those changed nothing.
     pub faults: BTreeMap<&'static str, (u64, u64)>,
 }
@@ -114,6 +116,7 @@ impl Hunt {
         self.vacuous += u64::from(ran.is_vacuous());
         self.operations += ran.history().len() as u64;
         self.counts.add(&ran.outcome.counts);
+        self.plan = ran.faults.clone();
         for fault in &ran.faults {
             let (all, vacuous) = self.faults.entry(fault.name).or_default();
             *all += 1;

@@ -67,6 +67,59 @@ pub enum FaultKind {
     ClockJump(NodeId, i32),
     /// The node's clock, and its timers, run too fast by so many thousandths, or too slow.
     ClockDrift(NodeId, i16),
+    /// The same for whoever leads when the fault begins: the node that remarked last that it was
+    /// `elected`, and the first of all if none has.
+    Leader(Aim),
+}
+
+/// What a node remarks ([`Note::kind`](shakedown_impls::protocol::Note)) when it begins to lead.
+pub const ELECTED: &str = "elected";
+
+/// What can go wrong for a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aim {
+    /// It and the others do not hear each other.
+    Split,
+    /// The same on and off, so many milliseconds each.
+    Flap(u16),
+    /// Nobody hears it, and it hears the others.
+    Mute,
+    /// Its process is killed.
+    Crash,
+    /// It loses power.
+    PowerLoss,
+    /// It stands still.
+    Pause,
+    /// Writing to disk takes it so many milliseconds more.
+    SlowDisk(u16),
+}
+
+impl Aim {
+    /// The fault that it is if `leader` leads.
+    pub(crate) fn at(self, leader: NodeId) -> FaultKind {
+        match self {
+            Aim::Split => FaultKind::Split(vec![leader]),
+            Aim::Flap(ms) => FaultKind::Flap(vec![leader], ms),
+            Aim::Mute => FaultKind::Mute(vec![leader]),
+            Aim::Crash => FaultKind::Crash(leader),
+            Aim::PowerLoss => FaultKind::PowerLoss(vec![leader]),
+            Aim::Pause => FaultKind::Pause(leader),
+            Aim::SlowDisk(ms) => FaultKind::SlowDisk(leader, ms),
+        }
+    }
+
+    fn draw(random: &mut Random) -> Aim {
+        match random.below(7) {
+            0 => Aim::Split,
+            1 => Aim::Flap(10 + random.below(90) as u16),
+            2 => Aim::Mute,
+            3 => Aim::Crash,
+            4 => Aim::PowerLoss,
+            5 => Aim::Pause,
+            _ => Aim::SlowDisk(5 + random.below(100) as u16),
+        }
+    }
 }
 
 /// Kinds of faults, for choosing: what `--nemesis` names.
@@ -86,11 +139,28 @@ pub enum Nemesis {
     Disk,
     /// Clocks that jump, run fast or slow.
     Clock,
+    /// Whoever leads: cut off, killed, without power, paused or slow.
+    Leader,
+    /// No fault: an administrator who changes who the members are, and who leads.
+    Membership,
 }
 
 impl Nemesis {
     /// All of them.
-    pub const ALL: [Nemesis; 7] = [
+    pub const ALL: [Nemesis; 9] = [
+        Nemesis::Partition,
+        Nemesis::Network,
+        Nemesis::Crash,
+        Nemesis::Power,
+        Nemesis::Pause,
+        Nemesis::Disk,
+        Nemesis::Clock,
+        Nemesis::Leader,
+        Nemesis::Membership,
+    ];
+
+    /// What can happen to any cluster, whether somebody leads it or not.
+    pub const ANY: [Nemesis; 7] = [
         Nemesis::Partition,
         Nemesis::Network,
         Nemesis::Crash,
@@ -110,6 +180,8 @@ impl Nemesis {
             Nemesis::Pause => "pause",
             Nemesis::Disk => "disk",
             Nemesis::Clock => "clock",
+            Nemesis::Leader => "leader",
+            Nemesis::Membership => "membership",
         }
     }
 
@@ -126,6 +198,8 @@ impl Nemesis {
             Nemesis::Pause => "a node that stands still",
             Nemesis::Disk => "slow and failing disks, bits that rot",
             Nemesis::Clock => "clocks that jump, or run fast or slow",
+            Nemesis::Leader => "whoever leads: cut off, killed, without power, paused, slow",
+            Nemesis::Membership => "members that come and go, learners, leaders that hand over",
         }
     }
 
@@ -164,6 +238,8 @@ impl Nemesis {
                 0 => FaultKind::ClockJump(node(random), random.below(20_001) as i32 - 10_000),
                 _ => FaultKind::ClockDrift(node(random), random.below(601) as i16 - 300),
             },
+            Nemesis::Leader => FaultKind::Leader(Aim::draw(random)),
+            Nemesis::Membership => unreachable!("an administrator is a client, and no fault"),
         }
     }
 }
@@ -181,7 +257,8 @@ impl Plan {
     /// A plan by lot. Each run turns a random subset of `nemeses` on (swarm testing: Groce et al.
     /// 2012), for a fault that always happens hides what shows only without it.
     pub(crate) fn draw(random: &mut Random, nemeses: &[Nemesis], nodes: u16, length_ms: u64) -> Plan {
-        let on: Vec<Nemesis> = nemeses.iter().copied().filter(|_| random.chance(0.5)).collect();
+        let faults = nemeses.iter().copied().filter(|&nemesis| nemesis != Nemesis::Membership);
+        let on: Vec<Nemesis> = faults.filter(|_| random.chance(0.5)).collect();
         let mut faults = vec![];
         if !on.is_empty() {
             for _ in 0..1 + random.below(8) {
@@ -217,6 +294,15 @@ impl FaultKind {
             FaultKind::BitRot(_) => "bit-rot",
             FaultKind::ClockJump(..) => "clock-jump",
             FaultKind::ClockDrift(..) => "clock-drift",
+            FaultKind::Leader(aim) => match aim {
+                Aim::Split => "leader-split",
+                Aim::Flap(_) => "leader-flap",
+                Aim::Mute => "leader-mute",
+                Aim::Crash => "leader-crash",
+                Aim::PowerLoss => "leader-power-loss",
+                Aim::Pause => "leader-pause",
+                Aim::SlowDisk(_) => "leader-slow-disk",
+            },
         }
     }
 
@@ -239,14 +325,18 @@ impl FaultKind {
             | FaultKind::Loss(_)
             | FaultKind::Duplication(_)
             | FaultKind::Delay(_)
-            | FaultKind::Corruption(_) => &[],
+            | FaultKind::Corruption(_)
+            | FaultKind::Leader(_) => &[],
         }
     }
 
     /// How many nodes lose what they have in memory.
     pub(crate) fn crashes(&self) -> u32 {
         match self {
-            FaultKind::Crash(_) | FaultKind::FailingDisk(_) | FaultKind::BitRot(_) => 1,
+            FaultKind::Crash(_)
+            | FaultKind::FailingDisk(_)
+            | FaultKind::BitRot(_)
+            | FaultKind::Leader(Aim::Crash | Aim::PowerLoss) => 1,
             FaultKind::PowerLoss(nodes) => nodes.len() as u32,
             _ => 0,
         }
@@ -312,6 +402,17 @@ impl Display for FaultKind {
             FaultKind::ClockDrift(node, permille) => {
                 write!(f, "clock of {node} off by {permille:+} thousandths")
             }
+            FaultKind::Leader(aim) => match aim {
+                Aim::Split => f.write_str("the leader cut off from the others"),
+                Aim::Flap(ms) => {
+                    write!(f, "the leader cut off from the others for {ms} ms, joined for {ms} ms, in turn")
+                }
+                Aim::Mute => f.write_str("nobody else hears the leader"),
+                Aim::Crash => f.write_str("the leader killed"),
+                Aim::PowerLoss => f.write_str("the leader without power"),
+                Aim::Pause => f.write_str("the leader paused"),
+                Aim::SlowDisk(ms) => write!(f, "disk of the leader up to {ms} ms slower"),
+            },
         }
     }
 }

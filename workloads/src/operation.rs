@@ -20,10 +20,10 @@ pub trait Operation: Data {
     /// What the object claims to be.
     const MODEL: ModelName;
 
-    /// How it looks in a history when it is invoked.
+    /// How it looks in a history when it is invoked. Not asked of what an administrator wants.
     fn invoked(&self, values: &mut Values) -> Call;
 
-    /// The value that it completed with.
+    /// The value that it completed with. Not asked of what an administrator wants.
     fn completed(&self, ret: &Self::Ret, values: &mut Values) -> Value;
 
     /// Whether the answer shows what another operation did. Where none ever does, that nothing is
@@ -42,6 +42,23 @@ pub trait Operation: Data {
     /// The usual load: what is asked unless somebody asks for something else, one operation every `gap_us`
     /// microseconds, on average.
     fn usual(gap_us: u64) -> Generator<Self::Kind>;
+
+    /// What an administrator asks meanwhile, one thing every `gap_us` microseconds on average; if there is
+    /// anything to administer.
+    fn administration(_gap_us: u64) -> Option<Generator<Self::Kind>> {
+        None
+    }
+
+    /// What it asks for in words, if it is an administrator's: no part of what clients do to the object,
+    /// so it is written down for people, and not judged.
+    fn administers(&self) -> Option<String> {
+        None
+    }
+
+    /// What came of what an administrator asked for.
+    fn administered(&self, _ret: &Self::Ret) -> String {
+        String::new()
+    }
 
     /// A load for two or three clients that is small enough to look at every schedule of it, and large
     /// enough to show a mistake.

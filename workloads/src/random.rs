@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use shakedown_impls::protocol::NodeId;
 
 /// A seeded source of draws.
 #[derive(Clone)]
@@ -128,6 +129,7 @@ const WITHIN: [u64; 257] = {
 pub struct Draws<'r> {
     pub(crate) random: &'r mut Random,
     pub(crate) keys: u32,
+    pub(crate) nodes: u16,
     pub(crate) fresh: &'r mut u64,
 }
 
@@ -140,6 +142,16 @@ impl Draws<'_> {
     /// Any of the keys.
     pub fn key(&mut self) -> u32 {
         self.random.below(u64::from(self.keys)) as u32
+    }
+
+    /// Any of the nodes.
+    pub fn node(&mut self) -> NodeId {
+        NodeId(self.random.below(u64::from(self.nodes)) as u16)
+    }
+
+    /// How many nodes there are.
+    pub fn nodes(&self) -> u16 {
+        self.nodes
     }
 
     /// A number that the run has not seen, from 1.

@@ -24,12 +24,19 @@ impl Recorder {
 
     /// A client asks.
     pub fn invoked<Op: Operation>(&mut self, client: u32, op: &Op, time_ns: u64) {
+        if let Some(words) = op.administers() {
+            return self.other("admin", "ask", &words, time_ns);
+        }
         let call = op.invoked(self.builder.values());
         self.client(client, EventKind::Invoke, call.f, call.key, call.value, time_ns);
     }
 
     /// A client is answered what it asked last.
     pub fn answered<Op: Operation>(&mut self, client: u32, op: &Op, ret: &Op::Ret, time_ns: u64) {
+        if let Some(words) = op.administers() {
+            let told = format!("{words}: {}", op.administered(ret));
+            return self.other("admin", "answer", &told, time_ns);
+        }
         let call = op.invoked(self.builder.values());
         let value = op.completed(ret, self.builder.values());
         self.client(client, EventKind::Ok, call.f, call.key, value, time_ns);
@@ -37,12 +44,18 @@ impl Recorder {
 
     /// What a client asked last did not happen, and never will.
     pub fn failed<Op: Operation>(&mut self, client: u32, op: &Op, time_ns: u64) {
+        if let Some(words) = op.administers() {
+            return self.other("admin", "answer", &format!("{words}: never asked"), time_ns);
+        }
         let call = op.invoked(self.builder.values());
         self.client(client, EventKind::Fail, call.f, call.key, call.value, time_ns);
     }
 
     /// A client stops waiting: nobody knows whether what it asked last happened, or will.
     pub fn gave_up<Op: Operation>(&mut self, client: u32, op: &Op, time_ns: u64) {
+        if let Some(words) = op.administers() {
+            return self.other("admin", "answer", &format!("{words}: not in time"), time_ns);
+        }
         let call = op.invoked(self.builder.values());
         self.client(client, EventKind::Info, call.f, call.key, call.value, time_ns);
         self.processes[client as usize] = self.next_process;
@@ -51,7 +64,7 @@ impl Recorder {
 
     /// A fault begins.
     pub fn fault_begins(&mut self, kind: &FaultKind, time_ns: u64) {
-        self.nemesis(&format!("start-{}", kind.name()), &kind.to_string(), time_ns);
+        self.other("nemesis", &format!("start-{}", kind.name()), &kind.to_string(), time_ns);
     }
 
     /// A fault is healed, having changed something so many times.
@@ -60,7 +73,7 @@ impl Recorder {
             0 => "it had changed nothing".to_owned(),
             _ => format!("effects: {effects}"),
         };
-        self.nemesis(&format!("stop-{}", kind.name()), &told, time_ns);
+        self.other("nemesis", &format!("stop-{}", kind.name()), &told, time_ns);
     }
 
     /// What was written down.
@@ -84,12 +97,13 @@ impl Recorder {
         self.builder.push(event).expect("a client asks one thing at a time");
     }
 
-    fn nemesis(&mut self, f: &str, told: &str, time_ns: u64) {
+    /// What somebody does who is no client: a nemesis, an administrator.
+    fn other(&mut self, who: &str, f: &str, told: &str, time_ns: u64) {
         let f = self.builder.function(f).expect("there are few kinds of faults");
-        let process = Process::Other(self.builder.values().keyword("nemesis"));
+        let process = Process::Other(self.builder.values().keyword(who));
         let value = self.builder.values().str(told);
         let (kind, time_ns) = (EventKind::Info, time_ns as i64);
         let event = Event { process, kind, f, key: None, value, error: Value::NIL, time_ns, line: 0 };
-        self.builder.push(event).expect("a nemesis has no operations");
+        self.builder.push(event).expect("only clients have operations");
     }
 }

@@ -19,6 +19,9 @@ pub struct Replay {
     pub shakedown_replay: u32,
     /// The pattern's name in the catalogue.
     pub pattern: String,
+    /// What its clients did, of a pattern that has several workloads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
     /// The world that it failed in.
     pub world: WorldName,
     /// The mistake that the pattern was told to make.
@@ -48,6 +51,8 @@ pub struct SmallCase {
 pub struct Header<'h> {
     /// The pattern's name.
     pub pattern: &'h str,
+    /// What its clients do, if it has several workloads.
+    pub workload: Option<&'h str>,
     /// The world.
     pub world: WorldName,
     /// The mistake that the pattern was told to make.
@@ -89,6 +94,7 @@ impl Replay {
         Replay {
             shakedown_replay: VERSION,
             pattern: header.pattern.to_owned(),
+            workload: header.workload.map(str::to_owned),
             world: header.world,
             mutant: header.mutant.map(str::to_owned),
             found_with_seed: seed,
@@ -104,6 +110,7 @@ impl Replay {
         Replay {
             shakedown_replay: VERSION,
             pattern: header.pattern.to_owned(),
+            workload: header.workload.map(str::to_owned),
             world: header.world,
             mutant: header.mutant.map(str::to_owned),
             found_with_seed: 0,

@@ -2,14 +2,17 @@
 
 use crate::judge::{Finding, judge};
 use crate::operation::{Operation, Subject};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Watch};
 use crate::replay::{Header, Replay};
 use crate::scenario::Scenario;
 use crate::world::swarm::shrink::{Shrunk, shrink};
 use crate::world::{WorldName, sim, swarm};
 use serde::Serialize;
 use shakedown_checkers::history::History;
+use shakedown_checkers::model::ModelName;
+use std::cell::RefCell;
 use std::fmt::Debug;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What came of one seed.
@@ -21,6 +24,8 @@ pub struct Ran {
     pub outcome: Outcome,
     /// What went wrong by plan.
     pub faults: Vec<Faulted>,
+    /// What its history is judged by.
+    pub model: ModelName,
     /// What was run.
     pub size: Size,
     /// The same in words, line by line, if a trace was asked for.
@@ -88,12 +93,26 @@ pub fn run_in<P: Subject>(
     scenario: &Scenario<P::Op>,
     is_traced: bool,
 ) -> Ran {
-    let outcome = match (world, is_traced) {
-        (WorldName::Swarm, false) => swarm::run::<P>(config, scenario),
-        (WorldName::Swarm, true) => swarm::run_traced::<P>(config, scenario),
-        (WorldName::Sim, false) => sim::run::<P>(config, scenario),
-        (WorldName::Sim, true) => sim::run_traced::<P>(config, scenario),
-        (WorldName::Model, _) => panic!("the {} world takes no seeds", world.name()),
+    run_watched_in::<P, ()>(world, config, scenario, is_traced)
+}
+
+/// The same, under the eyes of a `W`, which knows what must hold of the protocol's nodes at all times.
+///
+/// # Panics
+/// If `world` is the model world, which takes no seeds.
+pub fn run_watched_in<P: Subject, W: Watch<P> + Default + 'static>(
+    world: WorldName,
+    config: &P::Config,
+    scenario: &Scenario<P::Op>,
+    is_traced: bool,
+) -> Ran {
+    let outcome = match world {
+        WorldName::Swarm => swarm::run_watched::<P>(config, scenario, is_traced, &mut W::default()),
+        WorldName::Sim => {
+            let watch = Rc::new(RefCell::new(W::default()));
+            sim::run_watched::<P>(config, scenario, is_traced, watch)
+        }
+        WorldName::Model => panic!("the {} world takes no seeds", world.name()),
     };
     judged(outcome, scenario, is_traced)
 }
@@ -114,7 +133,7 @@ pub(crate) fn judged<Op: Operation>(mut outcome: Outcome, scenario: &Scenario<Op
         length_ms: scenario.length_ms,
     };
     let told = if is_traced { scenario.to_string() } else { String::new() };
-    Ran { finding, faults: faults.collect(), outcome, size, told }
+    Ran { finding, faults: faults.collect(), outcome, model: Op::MODEL, size, told }
 }
 
 /// Runs `scenario` with `run` (and a trace, if asked for one), and if it fails makes it small in at most

@@ -1,7 +1,7 @@
 //! One run, as data: what is asked, what goes wrong, and the seed of all other chance. A scenario can be
 //! printed, written to a file, replayed, and made smaller.
 
-use crate::generator::{Generator, scripts};
+use crate::generator::{Generator, Load, scripts};
 use crate::nemesis::{Nemesis, Plan};
 use crate::operation::Operation;
 use crate::random::Random;
@@ -26,6 +26,9 @@ pub struct Scenario<Op> {
     pub recovery_ms: u64,
     /// How long writing to disk takes, on average, in simulated microseconds.
     pub disk_us: u64,
+    /// What the nodes' configuration is drawn from, where there is a choice; 0 is the usual one.
+    #[serde(default)]
+    pub variety: u64,
     /// What goes wrong.
     pub plan: Plan,
     /// What each client asks, one thing at a time.
@@ -70,7 +73,7 @@ impl<K> Settings<K> {
             clients: None,
             keys: None,
             length_ms: None,
-            nemeses: Nemesis::ALL.to_vec(),
+            nemeses: if Op::administration(1).is_some() { Nemesis::ALL.into() } else { Nemesis::ANY.into() },
             load: None,
         }
     }
@@ -93,6 +96,13 @@ impl<Op: Operation> Scenario<Op> {
         let load = settings.load.as_ref().unwrap_or(&usual);
         let timeout_ms = 100 + random.below(300);
         let retries = random.chance(0.5);
+        let plan = Plan::draw(&mut random, &settings.nemeses, nodes, length_ms);
+        let administration = Op::administration(10_000 << random.below(4));
+        let variety = random.below(1 << 32);
+        let is_administered = settings.nemeses.contains(&Nemesis::Membership) && random.chance(0.5);
+        let mut asking = vec![load; clients as usize];
+        asking.extend(administration.as_ref().filter(|_| is_administered));
+        let load = Load { clients: asking, keys, nodes, length_ms };
         Scenario {
             seed,
             nodes,
@@ -102,8 +112,9 @@ impl<Op: Operation> Scenario<Op> {
             recovery_ms: 5_000,
             // From memory with a battery to a disk that seeks.
             disk_us: 50 << random.below(9),
-            plan: Plan::draw(&mut random, &settings.nemeses, nodes, length_ms),
-            scripts: scripts(load, clients, keys, length_ms, seed),
+            variety,
+            plan,
+            scripts: scripts(&load, seed),
             last: Op::last(keys),
         }
     }

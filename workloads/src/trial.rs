@@ -210,7 +210,7 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         let hunt =
             hunt_with(&one, self.seeds.clone(), jobs, &stop, &|_| ()).unwrap_or_else(|never| match never {});
         let Some(seed) = hunt.failing else { return Ok(hunt) };
-        let header = Header { pattern: &self.name, world, mutant: None };
+        let header = Header { pattern: &self.name, workload: None, world, mutant: None };
         // A run in the simulated network takes about a hundred times as long.
         let runs_max = if world == WorldName::Swarm { 20_000 } else { 400 };
         let failure =

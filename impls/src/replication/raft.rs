@@ -81,7 +81,7 @@ mod view;
 pub use disk::{Disk, Record, Snapshot};
 pub use limits::Limits;
 pub use log::{Entry, Index, LogId, Payload, Term};
-pub use machine::{Journal, Registers, StateMachine, Store};
+pub use machine::{Counter, Elements, Journal, Lists, Registers, StateMachine, Store};
 pub use membership::{Change, Membership};
 pub use message::{Campaign, Mark, Msg, Outcome};
 pub use mutant::Mutant;

@@ -108,6 +108,10 @@ pub struct RunArgs {
 /// What a cluster looks like, and what goes wrong: in worlds that take seeds.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LoadArgs {
+    /// What clients do, of what `shakedown list PATTERN` names; each in turn, seed by seed, if not given
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
+
     /// What may go wrong, of what `shakedown list PATTERN` names; `none` for nothing, all if not given
     #[arg(short, long, value_name = "LIST", value_delimiter = ',')]
     pub nemesis: Option<Vec<String>>,

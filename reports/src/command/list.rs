@@ -58,6 +58,10 @@ fn describe(out: &mut String, pattern: &dyn Pattern, in_full: bool, width: usize
     let numbers: Vec<String> = (1..=pattern.cases().len()).map(|number| number.to_string()).collect();
     let cases = numbers.iter().map(String::as_str).zip(pattern.cases());
     table(out, "cases of the model world", cases, width);
+    let workloads: Vec<(&str, String)> =
+        pattern.workloads().into_iter().map(|(name, model)| (name, format!("judged as {model}"))).collect();
+    let workloads = workloads.iter().map(|(name, model)| (*name, model.as_str()));
+    table(out, "workloads", workloads, width);
     let nemeses = entry.nemeses.iter().map(|nemesis| (nemesis.name(), nemesis.about()));
     table(out, "nemeses", nemeses, width);
     table(out, "mutants", pattern.mutants().into_iter(), width);
@@ -94,7 +98,11 @@ fn as_json(pattern: &dyn Pattern) -> Json {
         "price": entry.price,
         "not_covered": entry.not_covered,
         "source": entry.source,
-        "model": pattern.model().to_string(),
+        "workloads": pattern
+            .workloads()
+            .iter()
+            .map(|(name, model)| json!({ "name": name, "model": model.to_string() }))
+            .collect::<Json>(),
         "worlds": entry.worlds.iter().map(|world: &WorldName| named(world.name(), world.about())).collect::<Json>(),
         "cases": pattern.cases(),
         "nemeses": entry.nemeses.iter().map(|nemesis| named(nemesis.name(), nemesis.about())).collect::<Json>(),

@@ -13,7 +13,7 @@ use crate::evidence;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::judge::guarded;
-use crate::names::{mutant_named, nemeses_named, pattern_named, refused, worlds_named};
+use crate::names::{mutant_named, nemeses_named, pattern_named, refused, workload_named, worlds_named};
 use crate::panics;
 use crate::report::Failure;
 use crate::report::run::junit::RunJunit;
@@ -83,6 +83,7 @@ pub(super) fn request(
 ) -> Result<Request, InputError> {
     Ok(Request {
         world,
+        workload: load.workload.as_deref().map(|name| workload_named(pattern, name)).transpose()?,
         nodes: load.nodes,
         clients: load.clients,
         length_ms: load.length,
@@ -237,6 +238,7 @@ type Found = (Result<Looked, String>, Option<(Culprit, String, Small)>);
 /// The option that only worlds with seeds understand, if there is one.
 fn seeded(load: &LoadArgs) -> Option<&'static str> {
     let given = [
+        (load.workload.is_some(), "--workload"),
         (load.nemesis.is_some(), "--nemesis"),
         (load.nodes.is_some(), "--nodes"),
         (load.clients.is_some(), "--clients"),

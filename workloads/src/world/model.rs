@@ -50,6 +50,7 @@ pub use walk::{Walks, walk};
 use crate::operation::{Operation, Subject};
 use judge::{record, verdict_of};
 use shakedown_checkers::history::History;
+use shakedown_checkers::model::ModelName;
 use shakedown_checkers::verdict::Verdict;
 use shakedown_impls::protocol::{NodeId, Protocol};
 use shorten::shorten;
@@ -219,6 +220,8 @@ pub struct Violation {
     pub steps: Vec<String>,
     /// What clients did and saw.
     pub history: History,
+    /// What that is judged by.
+    pub model: ModelName,
     /// What the checker says of it; empty if the finding is not about the history.
     verdict: Vec<String>,
 }
@@ -234,7 +237,8 @@ impl Violation {
             (Finding::Undecided(_), Ok(Verdict::Unknown(unknown))) => vec![unknown.advice],
             _ => vec![],
         };
-        Violation { finding, steps: steps.iter().map(Action::to_string).collect(), history, verdict }
+        let (steps, model) = (steps.iter().map(Action::to_string).collect(), P::Op::MODEL);
+        Violation { finding, steps, history, model, verdict }
     }
 
     /// What is wrong, in sentences.

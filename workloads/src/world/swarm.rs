@@ -31,6 +31,7 @@ pub mod shrink;
 #[cfg(test)]
 mod tests;
 
+use crate::nemesis::{ELECTED, FaultKind};
 use crate::operation::{Operation, Subject};
 use crate::outcome::{Broke, Counts, Outcome, Rules, Watch};
 use crate::random::Random;
@@ -139,6 +140,10 @@ struct World<'w, P: Subject> {
     nodes: Vec<Node<P>>,
     clients: Vec<Client<P>>,
     requests: u64,
+    /// What each fault of the plan is: of those for whoever leads, once they have begun, for whom.
+    kinds: Vec<FaultKind>,
+    /// Who leads, as far as anybody has said so.
+    leader: NodeId,
     /// Faults that last, by their place in the plan.
     active: Vec<usize>,
     is_healed: bool,
@@ -186,6 +191,8 @@ impl<'w, P: Subject> World<'w, P> {
             nodes: nodes.collect(),
             clients: clients.collect(),
             requests: 0,
+            kinds: scenario.plan.faults.iter().map(|fault| fault.kind.clone()).collect(),
+            leader: NodeId(0),
             active: vec![],
             is_healed: false,
             recorder: Recorder::new(scenario.scripts.len() as u32),
@@ -510,6 +517,9 @@ impl<'w, P: Subject> World<'w, P> {
                 node.chosen.push_back((key, pick));
             }
             Effect::Note(note) => {
+                if note.kind == ELECTED {
+                    self.leader = from;
+                }
                 *self.notes.entry(note.kind.clone()).or_default() += 1;
                 self.trace(Place::Node(from), Kind::Note, || format!("{}: {}", note.kind, note.detail));
             }

@@ -42,8 +42,9 @@ impl<S: StateMachine> Raft<S> {
             true => self.campaign(cx, if asks_first { Campaign::PreVote } else { Campaign::Election }),
             false => self.wait_for_leader(cx, false),
         }
-        if !self.membership(cx).voters.contains(self.id) {
-            // No leader will talk to it, but clients do.
+        if self.leader.is_none() {
+            // It may be that there is a leader, to which this node is no member any more: who was removed
+            // while it did not listen does not know. No leader will talk to it, but clients do.
             self.ask_around(cx);
         }
     }

@@ -1,11 +1,11 @@
-//! What is replicated: a state machine that every node runs, and three to choose from.
+//! What is replicated: a state machine that every node runs, and six to choose from.
 
 use super::log::{Entry, LogId, Payload};
 use super::sessions::{Seen, Sessions};
-use crate::object::{bytes::Bytes, kv, log, register};
+use crate::object::{bytes::Bytes, counter, kv, list, log, register, set};
 use crate::protocol::{ClientId, Data, RequestId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A deterministic state machine (§2): the same commands in the same order give the same answers and the
 /// same state, on every node and in every version that runs at a time. What it is, as data, is its
@@ -129,6 +129,83 @@ impl StateMachine for Journal {
     fn bytes(op: &log::Op) -> usize {
         let log::Op::Append { value } = op else { return size_of::<log::Op>() };
         size_of::<log::Op>() + value.len()
+    }
+}
+
+/// A set that only grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Elements(BTreeSet<set::Element>);
+
+impl StateMachine for Elements {
+    type Command = set::Op;
+    type Ret = set::Ret;
+
+    fn is_query(op: &set::Op) -> bool {
+        matches!(op, set::Op::Read)
+    }
+
+    fn query(&self, _: &set::Op) -> set::Ret {
+        set::Ret::Elements(self.0.iter().copied().collect())
+    }
+
+    fn apply(&mut self, op: &set::Op) -> set::Ret {
+        let set::Op::Add { element } = *op else { return self.query(op) };
+        self.0.insert(element);
+        set::Ret::Added
+    }
+}
+
+/// A counter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Counter(i64);
+
+impl StateMachine for Counter {
+    type Command = counter::Op;
+    type Ret = counter::Ret;
+
+    fn is_query(op: &counter::Op) -> bool {
+        matches!(op, counter::Op::Read)
+    }
+
+    fn query(&self, _: &counter::Op) -> counter::Ret {
+        counter::Ret::Sum(self.0)
+    }
+
+    fn apply(&mut self, op: &counter::Op) -> counter::Ret {
+        match *op {
+            counter::Op::Read => self.query(op),
+            counter::Op::Add { by } => {
+                self.0 = self.0.wrapping_add(by);
+                counter::Ret::Added
+            }
+            counter::Op::AddAndGet { by } => {
+                self.0 = self.0.wrapping_add(by);
+                counter::Ret::Sum(self.0)
+            }
+        }
+    }
+}
+
+/// Lists by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Lists(BTreeMap<list::Key, Vec<list::Element>>);
+
+impl StateMachine for Lists {
+    type Command = list::Op;
+    type Ret = list::Ret;
+
+    fn is_query(op: &list::Op) -> bool {
+        matches!(op, list::Op::Read { .. })
+    }
+
+    fn query(&self, op: &list::Op) -> list::Ret {
+        list::Ret::Elements(self.0.get(&op.key()).cloned().unwrap_or_default())
+    }
+
+    fn apply(&mut self, op: &list::Op) -> list::Ret {
+        let list::Op::Append { key, element } = *op else { return self.query(op) };
+        self.0.entry(key).or_default().push(element);
+        list::Ret::Appended
     }
 }
 

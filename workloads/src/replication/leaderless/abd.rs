@@ -16,6 +16,7 @@ pub struct Register;
 impl Definition for Register {
     type Protocol = Abd;
     type Mutant = Mutant;
+    type Watch = ();
 
     const ENTRY: Entry = Entry {
         name: "replication/leaderless/abd",
@@ -26,10 +27,12 @@ impl Definition for Register {
         not_covered: "requests that arrive twice; compare-and-set, which needs consensus",
         source: "Attiya, Bar-Noy & Dolev, J. ACM 1995; Lynch & Shvartsman, FTCS 1997",
         worlds: &WorldName::ALL,
-        nemeses: &Nemesis::ALL,
+        nemeses: &Nemesis::ANY,
     };
 
-    fn config(nodes: u16, mutants: Mutants<Mutant>) -> Config {
+    const WORKLOAD: &str = "register";
+
+    fn config(nodes: u16, _variety: u64, mutants: Mutants<Mutant>) -> Config {
         Config { mutants, ..Config::new(nodes) }
     }
 

@@ -168,7 +168,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
     }
 
     fn begin(&mut self, fault: usize) {
-        let kind = self.scenario.plan.faults[fault].kind.clone();
+        let kind = self.shared.aimed(fault);
         let now = self.shared.now();
         self.shared.trace(Place::World, Kind::Fault, || format!("begins: {kind}"));
         self.shared.state().active.push(fault);
@@ -200,7 +200,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
     }
 
     fn heal(&mut self, fault: usize) {
-        let kind = self.scenario.plan.faults[fault].kind.clone();
+        let kind = self.shared.kind(fault);
         let (now, effects) = (self.shared.now(), self.shared.state().effects[fault]);
         self.shared.trace(Place::World, Kind::Fault, || format!("is healed: {kind} ({effects} effects)"));
         self.shared.state().active.retain(|&other| other != fault);
@@ -251,7 +251,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
                 _ => format!("{writing} records were being written"),
             });
         }
-        if matches!(self.scenario.plan.faults[fault].kind, FaultKind::PowerLoss(_)) {
+        if matches!(self.shared.kind(fault), FaultKind::PowerLoss(_)) {
             self.cut();
             self.sim.crash(host(node));
         } else if !was_down {
@@ -277,7 +277,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
     /// Has turmoil cut what the faults that last cut: several may cut the same way, and one that is
     /// healed must not join what another keeps apart.
     fn cut(&mut self) {
-        let is_flapping = |&fault: &usize| matches!(self.shared.plan.faults[fault].kind, FaultKind::Flap(..));
+        let is_flapping = |&fault: &usize| matches!(self.shared.kind(fault), FaultKind::Flap(..));
         let is_stale = self.shared.state().active.iter().any(is_flapping);
         if !std::mem::take(&mut self.cuts_changed) && !is_stale {
             return;

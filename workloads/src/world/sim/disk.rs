@@ -52,7 +52,7 @@ impl SimDisk {
         let mut takes = self.shared.machine(id).random.duration(self.shared.disk_us * 1_000);
         let slow = self.shared.fault(|kind| matches!(kind, FaultKind::SlowDisk(node, _) if *node == id));
         if let Some(fault) = slow
-            && let FaultKind::SlowDisk(_, ms) = self.shared.plan.faults[fault].kind
+            && let FaultKind::SlowDisk(_, ms) = self.shared.kind(fault)
         {
             self.shared.took_effect_once(fault);
             takes += self.shared.machine(id).random.below(u64::from(ms) * MS + 1);

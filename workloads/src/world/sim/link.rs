@@ -47,7 +47,7 @@ impl<P: Protocol, L: Link<P>> Link<P> for FaultyLink<P, L> {
         let active = self.shared.state().active.clone();
         let (mut lost, mut doubled, mut late_ns) = (None, None, self.shared.jitter_ns);
         for fault in active {
-            match self.shared.plan.faults[fault].kind {
+            match self.shared.kind(fault) {
                 FaultKind::Loss(permille) if self.chance(permille) => lost = Some(fault),
                 FaultKind::Duplication(permille) if self.chance(permille) => doubled = Some(fault),
                 FaultKind::Delay(ms) => {

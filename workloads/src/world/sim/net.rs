@@ -90,7 +90,7 @@ impl Wire {
             _ => None,
         };
         let fault = self.shared.fault(|kind| permille(kind).is_some())?;
-        let permille = permille(&self.shared.plan.faults[fault].kind)?;
+        let permille = permille(&self.shared.kind(fault))?;
         let mut machine = self.shared.machine(from);
         if machine.random.below(1_000) >= permille {
             return None;

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::driver::client::{self, Client};
 use crate::driver::node::{Clock, Setup, Step, Stopped, serve};
 use crate::driver::tcp::{Pace, Tcp};
-use crate::nemesis::FaultKind;
+use crate::nemesis::{ELECTED, FaultKind};
 use crate::operation::Subject;
 use crate::outcome::{Outcome, Rules, Watch};
 use crate::scenario::Scenario;
@@ -135,6 +135,9 @@ impl Shared {
             Step::Input(_, input) => self.observe_input::<P>(id, input),
             Step::Effect(Effect::Persist(_)) => self.machine(id).writing += 1,
             Step::Effect(Effect::Note(note)) => {
+                if note.kind == ELECTED {
+                    self.state().leader = id;
+                }
                 *self.state().notes.entry(note.kind.clone()).or_default() += 1;
                 self.trace(place, Kind::Note, || format!("{} {}", note.kind, note.detail));
             }

@@ -21,7 +21,8 @@ pub(super) struct Shared {
     pub(super) disk_us: u64,
     /// How long a message waits before it is handed to its connection, on average; 0: not at all.
     pub(super) jitter_ns: u64,
-    pub(super) plan: Plan,
+    /// What goes wrong: of faults for whoever leads, once they have begun, for whom.
+    pub(super) plan: RefCell<Plan>,
     state: RefCell<State>,
 }
 
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) active: Vec<usize>,
     pub(super) broke: Option<Broke>,
     pub(super) machines: Vec<Machine>,
+    /// Who leads, as far as anybody has said so.
+    pub(super) leader: NodeId,
     /// Requests so far.
     pub(super) requests: u64,
     /// Clients that are through.
@@ -99,10 +102,11 @@ impl Shared {
             active: vec![],
             broke: None,
             machines: (0..u64::from(nodes)).map(machine).collect(),
+            leader: NodeId(0),
             requests: 0,
             done: 0,
         };
-        Shared { seed, nodes, disk_us, jitter_ns, plan: plan.clone(), state: RefCell::new(state) }
+        Shared { seed, nodes, disk_us, jitter_ns, plan: RefCell::new(plan.clone()), state: RefCell::new(state) }
     }
 
     pub(super) fn state(&self) -> RefMut<'_, State> {
@@ -132,17 +136,31 @@ impl Shared {
         }
     }
 
+    /// What the fault is, which begins now.
+    pub(super) fn aimed(&self, fault: usize) -> FaultKind {
+        let kind = &mut self.plan.borrow_mut().faults[fault].kind;
+        if let FaultKind::Leader(aim) = *kind {
+            *kind = aim.at(self.state().leader);
+        }
+        kind.clone()
+    }
+
+    /// What the fault is.
+    pub(super) fn kind(&self, fault: usize) -> FaultKind {
+        self.plan.borrow().faults[fault].kind.clone()
+    }
+
     /// The first of the faults that last and are like that.
     pub(super) fn fault(&self, is_it: impl Fn(&FaultKind) -> bool) -> Option<usize> {
         let state = self.state();
-        state.active.iter().copied().find(|&fault| is_it(&self.plan.faults[fault].kind))
+        state.active.iter().copied().find(|&fault| is_it(&self.plan.borrow().faults[fault].kind))
     }
 
     /// Faults that are like that have changed something, those of them that last.
     pub(super) fn took_effect(&self, is_it: impl Fn(&FaultKind) -> bool) {
         let state = &mut *self.state();
         for &fault in &state.active {
-            state.effects[fault] += u64::from(is_it(&self.plan.faults[fault].kind));
+            state.effects[fault] += u64::from(is_it(&self.plan.borrow().faults[fault].kind));
         }
     }
 
@@ -155,15 +173,15 @@ impl Shared {
         let now = self.now();
         let state = self.state();
         let cuts = |&fault: &usize| {
-            let since_ms = (now / MS).saturating_sub(self.plan.faults[fault].from_ms);
-            self.plan.faults[fault].kind.cuts(self.nodes, since_ms, from, to)
+            let since_ms = (now / MS).saturating_sub(self.plan.borrow().faults[fault].from_ms);
+            self.plan.borrow().faults[fault].kind.cuts(self.nodes, since_ms, from, to)
         };
         state.active.iter().copied().find(cuts)
     }
 
     /// Whether a machine is without power, by a fault that lasts.
     pub(super) fn is_dark(&self, id: NodeId) -> bool {
-        let is_power = |&fault: &usize| matches!(self.plan.faults[fault].kind, FaultKind::PowerLoss(_));
+        let is_power = |&fault: &usize| matches!(self.plan.borrow().faults[fault].kind, FaultKind::PowerLoss(_));
         self.machine(id).downed_by.iter().any(is_power)
     }
 
@@ -172,7 +190,7 @@ impl Shared {
         let Some(fault) = self.cut_by(from, to) else { return false };
         self.took_effect_once(fault);
         self.state().counts.lost += 1;
-        let name = self.plan.faults[fault].kind.name();
+        let name = self.plan.borrow().faults[fault].kind.name();
         self.trace(Place::Link(from, to), Kind::Lost, || format!("{} ({name})", what()));
         true
     }

@@ -10,7 +10,10 @@ use shakedown_impls::protocol::NodeId;
 impl<P: Subject> World<'_, P> {
     pub(super) fn begin(&mut self, fault: usize) {
         self.active.push(fault);
-        let kind = self.scenario.plan.faults[fault].kind.clone();
+        if let FaultKind::Leader(aim) = self.kinds[fault] {
+            self.kinds[fault] = aim.at(self.leader);
+        }
+        let kind = self.kinds[fault].clone();
         self.trace(Place::World, Kind::Fault, || format!("begins: {kind}"));
         self.recorder.fault_begins(&kind, self.now);
         match kind {
@@ -31,7 +34,7 @@ impl<P: Subject> World<'_, P> {
 
     pub(super) fn heal(&mut self, fault: usize) {
         self.active.retain(|&other| other != fault);
-        let kind = self.scenario.plan.faults[fault].kind.clone();
+        let kind = self.kinds[fault].clone();
         let effects = self.effects[fault];
         self.trace(Place::World, Kind::Fault, || format!("is healed: {kind} ({effects} effects)"));
         self.recorder.fault_ends(&kind, effects, self.now);
@@ -64,7 +67,7 @@ impl<P: Subject> World<'_, P> {
         let mut slower = None;
         for i in 0..self.active.len() {
             let fault = self.active[i];
-            match self.scenario.plan.faults[fault].kind {
+            match self.kinds[fault] {
                 FaultKind::FailingDisk(node) if node == id => return self.kill(fault, id, false),
                 FaultKind::SlowDisk(node, ms) if node == id => {
                     self.effects[fault] += 1;
@@ -137,7 +140,7 @@ impl<P: Subject> World<'_, P> {
 
     pub(super) fn took_effect(&mut self, is_it: impl Fn(&FaultKind) -> bool) {
         for &fault in &self.active {
-            self.effects[fault] += u64::from(is_it(&self.scenario.plan.faults[fault].kind));
+            self.effects[fault] += u64::from(is_it(&self.kinds[fault]));
         }
     }
 }

@@ -16,7 +16,7 @@ impl<P: Subject> World<'_, P> {
             let fault = self.active[i];
             let since_ms = self.now / MS - self.scenario.plan.faults[fault].from_ms;
             let random = &mut self.nodes[usize::from(from.0)].random;
-            match self.scenario.plan.faults[fault].kind {
+            match self.kinds[fault] {
                 FaultKind::Loss(permille) if random.below(1_000) < u64::from(permille) => lost = Some(fault),
                 FaultKind::Duplication(permille) if random.below(1_000) < u64::from(permille) => {
                     doubled = Some(fault);
@@ -42,7 +42,7 @@ impl<P: Subject> World<'_, P> {
         if let Some(fault) = lost {
             self.effects[fault] += 1;
             self.counts.lost += 1;
-            let name = self.scenario.plan.faults[fault].kind.name();
+            let name = self.kinds[fault].name();
             return self.trace(Place::Link(from, to), Kind::Lost, || format!("{msg:?} ({name})"));
         }
         if let Some(fault) = doubled {
