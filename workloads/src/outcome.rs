@@ -58,7 +58,8 @@ impl Display for Broke {
 /// Somebody who looks at the nodes of a run whenever something has happened to one, and knows what must
 /// always hold of them.
 pub trait Watch<P: Protocol> {
-    /// A node has started, or taken a step. `Err`: what must not be.
+    /// A node has started, or taken a step, and everything that it wanted done is done: what it knows is
+    /// durable as far as it said so. `Err`: what must not be.
     fn saw(&mut self, node: NodeId, state: &P) -> Result<(), String>;
 
     /// A node has lost what it had in memory.

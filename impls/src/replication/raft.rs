@@ -337,7 +337,7 @@ impl<S: StateMachine> Raft<S> {
             }
             Msg::TimeoutNow { term } => self.take_over(cx, term),
             Msg::Forward { client, id, op } => self.forwarded(cx, from, client, id, op),
-            Msg::Answer { client, id, ret } => self.answered(cx, client, id, ret),
+            Msg::Answer { client, id, ret } => self.answered_by(cx, from, client, id, ret),
             Msg::NotLeader { client, id, leader } => self.redirected(cx, client, id, leader),
         }
     }

@@ -140,9 +140,9 @@ where
         let (mut effects, mut chosen) = (vec![], VecDeque::new());
         let mut state = P::boot(&self.setup.config, self.setup.id, &disk, &mut effects);
         drop(disk);
-        (self.trace)(Step::State(&state));
         loop {
             self.carry_out(&mut effects, &mut chosen).await?;
+            (self.trace)(Step::State(&state));
             let input = match chosen.pop_front() {
                 Some(input) => input,
                 None => self.input().await,
@@ -150,7 +150,6 @@ where
             let now = self.clock.now();
             (self.trace)(Step::Input(now, &input));
             state.step(&self.setup.config, now, input, &mut effects);
-            (self.trace)(Step::State(&state));
         }
     }
 

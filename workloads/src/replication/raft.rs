@@ -9,7 +9,7 @@ use crate::nemesis::{FaultKind, Nemesis};
 use crate::operation::Operation;
 use crate::outcome::Watch;
 use crate::random::Random;
-use crate::scenario::Scenario;
+use crate::scenario::{Request, Scenario};
 use crate::world::WorldName;
 use shakedown_impls::mutants::Mutants;
 use shakedown_impls::protocol::NodeId;
@@ -110,6 +110,11 @@ impl<S: Object> Definition for Of<S> {
         let config = Self::config(scenario.nodes, scenario.variety, Mutants::default());
         if config.reads != Reads::ReadIndex {
             spare_clocks(scenario);
+        }
+        if !config.has_pre_vote && !config.has_check_quorum {
+            // Members that were removed and do not know it disturb the plain algorithm for ever (§6).
+            let is_client = |request: &Request<Op<_>>| matches!(request.op, Op::Command(_));
+            scenario.scripts.iter_mut().for_each(|script| script.retain(is_client));
         }
     }
 

@@ -395,11 +395,11 @@ impl<'w, P: Subject> World<'w, P> {
             Err(how) => return self.breaks(id, how),
         }
         node.effects.extend(out);
+        node.is_changed = true;
         self.trace(Place::Node(id), Kind::Start, || match durable == P::Durable::default() {
             true => "with an empty disk".to_owned(),
             false => format!("from its disk: {durable:?}"),
         });
-        self.look_at(id);
         self.go_on(id);
     }
 
@@ -423,6 +423,8 @@ impl<'w, P: Subject> World<'w, P> {
         while self.broke.is_none() && self.nodes[at].is_free() {
             if let Some(effect) = self.nodes[at].effects.pop_front() {
                 self.carry_out(id, effect);
+            } else if std::mem::take(&mut self.nodes[at].is_changed) {
+                self.look_at(id);
             } else if let Some((key, pick)) = self.nodes[at].chosen.pop_front() {
                 self.step(id, Input::Chosen { key, pick });
             } else if let Some(timer) = self.nodes[at].due(self.now) {
@@ -464,7 +466,7 @@ impl<'w, P: Subject> World<'w, P> {
             Ok(()) => node.effects.extend(self.out.drain(..)),
             Err(how) => return self.breaks(id, how),
         }
-        self.look_at(id);
+        node.is_changed = true;
     }
 
     fn look_at(&mut self, id: NodeId) {

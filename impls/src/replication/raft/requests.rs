@@ -27,6 +27,8 @@ pub(super) struct Asker {
 pub(super) struct Held<C: Data> {
     by_client: BTreeMap<ClientId, Waiting<C>>,
     arrived: u64,
+    /// Who answered last what this node had asked around for.
+    guide: Option<NodeId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -36,13 +38,15 @@ struct Waiting<C: Data> {
     since: Time,
     /// How many came before it.
     arrival: u64,
+    /// Where it is asked next, if no leader is known.
+    asked: u64,
     /// The term of the last leader that it was sent to.
     sent_in: Term,
 }
 
 impl<C: Data> Default for Held<C> {
     fn default() -> Held<C> {
-        Held { by_client: BTreeMap::new(), arrived: 0 }
+        Held { by_client: BTreeMap::new(), arrived: 0, guide: None }
     }
 }
 
@@ -53,7 +57,8 @@ impl<C: Data> Held<C> {
         if self.by_client.get(&client).is_some_and(|waiting| waiting.id > id) {
             return false;
         }
-        let waiting = Waiting { id, op, since, arrival: self.arrived, sent_in: Term(0) };
+        let (arrival, sent_in) = (self.arrived, Term(0));
+        let waiting = Waiting { id, op, since, arrival, asked: arrival, sent_in };
         self.arrived += 1;
         self.by_client.insert(client, waiting);
         if self.by_client.len() > max {
@@ -140,7 +145,7 @@ impl<S: StateMachine> Raft<S> {
                 waiting.sent_in = self.disk.current_term;
                 cx.send(leader, Msg::Forward { client, id, op });
             }
-            None if !has_say => self.ask_one(cx, client),
+            None if !has_say || self.held.guide.is_some() => self.ask_one(cx, client),
             None => {} // There will be an election.
         }
     }
@@ -158,7 +163,8 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// No leader talks to a node without a say, so it asks voters, who may know one.
+    /// No leader talks to a node that is no member, whether it knows that or not; so it asks others, who may
+    /// know one. Any others: who the members are now it may not know either.
     pub(super) fn ask_around(&mut self, cx: &mut Cx<'_, S>) {
         let clients: Vec<ClientId> = self.held.by_client.keys().copied().collect();
         for client in clients {
@@ -166,12 +172,13 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// Each time another voter.
+    /// Whoever answered last; if that is of no use, each time another node.
     fn ask_one(&mut self, cx: &mut Cx<'_, S>, client: ClientId) {
+        let guide = self.held.guide.take();
         let Some(waiting) = self.held.by_client.get_mut(&client) else { return };
-        let voters: Vec<NodeId> = self.configurations.latest().voters.iter().collect();
-        let to = voters[(waiting.arrival % voters.len() as u64) as usize];
-        waiting.arrival += 1;
+        let next = NodeId((waiting.asked % u64::from(cx.config.nodes)) as u16);
+        let to = guide.unwrap_or(next);
+        waiting.asked += u64::from(guide.is_none());
         if to != self.id {
             cx.send(to, Msg::Forward { client, id: waiting.id, op: waiting.op.clone() });
         }
@@ -282,6 +289,19 @@ impl<S: StateMachine> Raft<S> {
             true => self.answered(cx, client, id, ret),
             false => cx.send(node, Msg::Answer { client, id, ret }),
         }
+    }
+
+    /// Another node has the answer.
+    pub(super) fn answered_by(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        from: NodeId,
+        client: ClientId,
+        id: RequestId,
+        ret: RetOf<S>,
+    ) {
+        self.held.guide = self.leader.is_none().then_some(from);
+        self.answered(cx, client, id, ret);
     }
 
     /// There is an answer to a request. It may be the second: then nobody waits for it.

@@ -11,6 +11,8 @@ pub(super) struct Node<P: Protocol> {
     /// None while it is down.
     pub(super) state: Option<P>,
     pub(super) disk: Disk<P>,
+    /// It has taken a step that the watch has not seen.
+    pub(super) is_changed: bool,
     /// Effects not carried out yet; inputs wait behind them.
     pub(super) effects: VecDeque<Effect<P>>,
     pub(super) inputs: VecDeque<Input<P>>,
@@ -38,6 +40,7 @@ impl<P: Protocol> Node<P> {
         Node {
             state: None,
             disk: Disk::new(),
+            is_changed: false,
             effects: VecDeque::new(),
             inputs: VecDeque::new(),
             chosen: VecDeque::new(),
@@ -83,6 +86,7 @@ impl<P: Protocol> Node<P> {
     /// It loses what it has in memory.
     pub(super) fn forget(&mut self) {
         self.state = None;
+        self.is_changed = false;
         self.effects.clear();
         self.inputs.clear();
         self.chosen.clear();
