@@ -283,6 +283,23 @@ pub trait Protocol: Clone + Debug + PartialEq + Hash + Send + Sync + 'static {
     fn step(&mut self, config: &Self::Config, now: Time, input: Input<Self>, out: &mut Vec<Effect<Self>>);
 }
 
+/// A protocol to which its nodes are alike: give them other numbers, everywhere at once, and the same
+/// happens to them under their new numbers. A model checker may take such nodes for each other.
+///
+/// Whatever goes by the numbers themselves (the least wins a tie, the next by number is asked first) breaks
+/// this. A protocol that does so in places says in which.
+pub trait Symmetric: Protocol {
+    /// The same node when nodes have other numbers, and what has no order any reader could see in a fixed
+    /// order.
+    fn renamed(&self, number: &dyn Fn(NodeId) -> NodeId) -> Self;
+
+    /// A message.
+    fn renamed_msg(msg: &Self::Msg, number: &dyn Fn(NodeId) -> NodeId) -> Self::Msg;
+
+    /// What is on a disk.
+    fn renamed_disk(disk: &Self::Durable, number: &dyn Fn(NodeId) -> NodeId) -> Self::Durable;
+}
+
 /// A local object with a sequential meaning: a breaker, a cache, a ring. The same rules: no clock, no
 /// chance, no threads inside.
 pub trait Component: Clone + Debug + PartialEq + Hash + Send + Sync + 'static {

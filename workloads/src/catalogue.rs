@@ -114,6 +114,8 @@ pub struct Small<P: Protocol> {
 pub enum Search {
     /// All of it.
     Everything,
+    /// So many states, those first that take the fewest actions: it is too large.
+    Nearest(usize),
     /// Random paths: it is too large.
     Walks(Walks),
 }
@@ -140,7 +142,15 @@ pub struct Request {
 impl Request {
     /// Everything drawn from the seed, all the trouble there is, no mistakes.
     pub fn new(world: WorldName) -> Request {
-        Request { world, workload: None, nodes: None, clients: None, length_ms: None, nemeses: None, mutant: None }
+        Request {
+            world,
+            workload: None,
+            nodes: None,
+            clients: None,
+            length_ms: None,
+            nemeses: None,
+            mutant: None,
+        }
     }
 }
 
@@ -317,6 +327,9 @@ impl<D: Definition> Pattern for D {
         let Small { case, search, .. } = nth_case::<D>(case, mutant)?;
         Ok(match search {
             Search::Everything => explore(&case, limits),
+            Search::Nearest(states) => {
+                explore(&case, &Limits { states_max: states.min(limits.states_max), ..limits.clone() })
+            }
             Search::Walks(walks) => {
                 let walks =
                     if limits.time_max.is_some() { Walks { walks: u64::MAX, ..walks } } else { walks };

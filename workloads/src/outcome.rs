@@ -26,7 +26,7 @@ pub struct Outcome {
 }
 
 /// A node that broke the rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Broke {
     /// Which one.
     pub node: NodeId,
@@ -37,7 +37,7 @@ pub struct Broke {
 }
 
 /// What a node can break.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rules {
     /// Those of [`shakedown_impls::protocol`], or it panicked.
     Boundary,

@@ -46,6 +46,12 @@ impl Voters {
         Voters { incoming: self.incoming.clone(), outgoing: BTreeSet::new() }
     }
 
+    /// The same, if nodes have other numbers.
+    pub fn renamed(&self, number: impl Fn(NodeId) -> NodeId) -> Voters {
+        let set = |nodes: &BTreeSet<NodeId>| nodes.iter().map(|&node| number(node)).collect();
+        Voters { incoming: set(&self.incoming), outgoing: set(&self.outgoing) }
+    }
+
     /// Whether a change is under way.
     pub fn is_joint(&self) -> bool {
         !self.outgoing.is_empty()

@@ -73,6 +73,7 @@ mod requests;
 pub mod rounds;
 pub mod sessions;
 mod snapshots;
+mod symmetry;
 #[cfg(test)]
 mod tests;
 mod transfer;

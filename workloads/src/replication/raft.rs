@@ -1,7 +1,11 @@
 //! Raft, as the catalogue knows it: one algorithm, six objects.
 
+mod cases;
+mod invariants;
 mod operation;
 
+#[cfg(test)]
+pub(crate) use invariants::invariants;
 pub use operation::Kind;
 
 use crate::catalogue::{Definition, Entry, Family, Small};
@@ -49,6 +53,10 @@ pub trait Object: StateMachine<Command: Operation<Ret = <Self as StateMachine>::
 
 impl Object for Registers {
     const WORKLOAD: &'static str = "register";
+
+    fn cases(mutants: Mutants<Mutant>) -> Vec<Small<Raft<Registers>>> {
+        cases::cases(mutants)
+    }
 }
 
 impl Object for Store {

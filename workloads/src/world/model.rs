@@ -33,16 +33,22 @@
 //! Sources: Nadal, *stateright* (the search); Yang et al., *MODIST*, NSDI 2009 (protocols under a
 //! model checker that also crashes nodes); Herlihy & Wing 1990 (what is checked).
 
+mod before;
+mod case;
+mod heard;
 mod judge;
 mod scenario;
 mod search;
 mod shorten;
 mod state;
+mod symmetry;
 #[cfg(test)]
 mod tests;
 mod transition;
 mod walk;
 
+pub use before::{First, Happening, Only};
+pub use case::{Budget, Case, Invariants, Sometimes};
 pub use search::{Limits, Order, World, explore};
 pub use state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
 pub use walk::{Walks, walk};
@@ -52,66 +58,9 @@ use judge::{record, verdict_of};
 use shakedown_checkers::history::History;
 use shakedown_checkers::model::ModelName;
 use shakedown_checkers::verdict::Verdict;
-use shakedown_impls::protocol::{NodeId, Protocol};
 use shorten::shorten;
 use std::fmt::{self, Display};
 use std::time::Duration;
-
-/// What is explored. Everything in it is data: the same case has the same states.
-#[derive(Clone, Debug)]
-pub struct Case<P: Protocol> {
-    /// How many nodes there are.
-    pub nodes: u16,
-    /// What they all know. Give it timeouts only where the budget lets timers go off.
-    pub config: P::Config,
-    /// For each client, what it asks of which node, one after the other.
-    pub scripts: Vec<Vec<(NodeId, P::Op)>>,
-    /// The trouble that may come.
-    pub budget: Budget,
-}
-
-/// How often each kind of trouble may come, in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Budget {
-    /// A node loses what it has in memory. It may start again at any later time.
-    pub crashes: u32,
-    /// A message is lost.
-    pub losses: u32,
-    /// A message arrives once more.
-    pub duplications: u32,
-    /// A timer goes off.
-    pub firings: u32,
-    /// A client stops waiting for an answer and goes on with its next operation. Its request may not
-    /// even have arrived, and may do so later.
-    pub timeouts: u32,
-    /// A request arrives once more, at any node.
-    pub repeats: u32,
-}
-
-impl<P: Protocol> Case<P> {
-    /// A cluster without clients and without trouble.
-    pub fn new(nodes: u16, config: P::Config) -> Case<P> {
-        Case { nodes, config, scripts: vec![], budget: Budget::default() }
-    }
-
-    /// One more client, with what it asks of which node, one after the other.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    pub fn client(mut self, script: impl IntoIterator<Item = (NodeId, P::Op)>) -> Case<P> {
-        let script: Vec<_> = script.into_iter().collect();
-        let nodes = self.nodes;
-        assert!(script.iter().all(|(node, _)| node.0 < nodes), "a client asks a node that does not exist");
-        self.scripts.push(script);
-        self
-    }
-
-    /// With that much trouble.
-    pub fn budget(mut self, budget: Budget) -> Case<P> {
-        self.budget = budget;
-        self
-    }
-}
 
 /// What came of a search or of walks.
 #[derive(Clone, Debug)]
@@ -228,6 +177,7 @@ pub struct Violation {
 
 impl Violation {
     fn new<P: Subject>(world: &World<P>, path: Vec<Action<P>>) -> Violation {
+        let path = symmetry::unfolded(&world.case, path);
         let (steps, end) = shorten(world, path);
         let finding = end.finding.expect("a violation ends in a state with a finding");
         let mut history = record(&world.case, &end.history);
@@ -237,7 +187,8 @@ impl Violation {
             (Finding::Undecided(_), Ok(Verdict::Unknown(unknown))) => vec![unknown.advice],
             _ => vec![],
         };
-        let (steps, model) = (steps.iter().map(Action::to_string).collect(), P::Op::MODEL);
+        let before = world.case.before.iter().map(Happening::to_string);
+        let (steps, model) = (before.chain(steps.iter().map(Action::to_string)).collect(), P::Op::MODEL);
         Violation { finding, steps, history, model, verdict }
     }
 
@@ -246,7 +197,7 @@ impl Violation {
         let first = match &self.finding {
             Finding::Refuted => "The clients' history cannot be explained.".to_owned(),
             Finding::Undecided(why) => format!("The clients' history could not be judged: {why}."),
-            Finding::Broke { node, how } => format!("{node} broke the rules of the boundary: {how}."),
+            Finding::Broke(broke) => format!("{broke}."),
         };
         std::iter::once(first).chain(self.verdict.iter().cloned()).collect()
     }
@@ -263,33 +214,5 @@ impl Display for Violation {
             writeln!(f, "{:4}. {step}", at + 1)?;
         }
         Ok(())
-    }
-}
-
-/// What should happen in some state, or the exploration says little: its name, and whether it does.
-type Sometimes<P> = (&'static str, fn(&World<P>, &State<P>) -> bool);
-
-impl<P: Subject> Case<P> {
-    fn sometimes(&self) -> Vec<Sometimes<P>> {
-        let mut all: Vec<Sometimes<P>> = vec![
-            ("every client is answered everything", |world, state| {
-                let answers = state.history.iter().filter(|e| matches!(e, ClientEvent::Answered { .. }));
-                answers.count() == world.case.scripts.iter().map(Vec::len).sum::<usize>()
-            }),
-            ("an answer shows what another operation did", |world, state| {
-                state.history.iter().any(|event| match event {
-                    ClientEvent::Answered { client, op, ret } => {
-                        world.case.scripts[*client][*op].1.shows_effect(ret)
-                    }
-                    ClientEvent::Invoked { .. } => false,
-                })
-            }),
-        ];
-        if self.budget.crashes > 0 {
-            all.push(("a node crashes and starts again", |world, state| {
-                state.down() < (world.case.budget.crashes - state.left.crashes) as usize
-            }));
-        }
-        all
     }
 }

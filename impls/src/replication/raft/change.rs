@@ -26,6 +26,11 @@ impl Configurations {
         configurations
     }
 
+    /// The same, with other memberships.
+    pub(super) fn map(&self, of: impl Fn(&Membership) -> Membership) -> Configurations {
+        Configurations(self.0.iter().map(|(index, membership)| (*index, of(membership))).collect())
+    }
+
     /// An entry was added to the log.
     pub(super) fn note<C: Data>(&mut self, index: Index, payload: &Payload<C>) {
         if let Payload::Membership { membership, .. } = payload {

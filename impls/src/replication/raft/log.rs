@@ -198,6 +198,11 @@ impl<C: Data> Log<C> {
         Conflict::None
     }
 
+    /// The same, with other entries.
+    pub(super) fn map(&self, of: impl Fn(&Entry<C>) -> Entry<C>) -> Log<C> {
+        Log { base: self.base, entries: self.entries.iter().map(of).collect() }
+    }
+
     /// Adds entries at the end.
     pub(super) fn append(&mut self, entries: &[Entry<C>]) {
         self.entries.extend_from_slice(entries);

@@ -86,6 +86,11 @@ impl<C: Data> Held<C> {
     pub(super) fn len(&self) -> usize {
         self.by_client.len()
     }
+
+    /// The same, if nodes have other numbers: but for whom it would ask first.
+    pub(super) fn renamed(&self, number: &dyn Fn(NodeId) -> NodeId) -> Held<C> {
+        Held { guide: self.guide.map(number), ..self.clone() }
+    }
 }
 
 /// Who waits for entries of a leader that are not committed.
@@ -95,6 +100,11 @@ pub(super) struct Proposals(BTreeMap<ClientId, Asker>);
 impl Proposals {
     pub(super) fn expect(&mut self, asker: Asker) {
         self.0.insert(asker.client, asker);
+    }
+
+    /// Gives nodes other numbers.
+    pub(super) fn rename(&mut self, number: &dyn Fn(NodeId) -> NodeId) {
+        self.0.values_mut().for_each(|asker| asker.node = number(asker.node));
     }
 
     fn get(&self, client: ClientId, id: RequestId) -> Option<&Asker> {

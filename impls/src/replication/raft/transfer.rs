@@ -16,6 +16,14 @@ pub(super) struct Handover {
     is_told: bool,
 }
 
+impl Handover {
+    /// Gives nodes other numbers.
+    pub(super) fn rename(&mut self, number: &dyn Fn(NodeId) -> NodeId) {
+        self.to = number(self.to);
+        self.asker.node = number(self.asker.node);
+    }
+}
+
 impl<S: StateMachine> Raft<S> {
     /// An administrator wants another leader. It is the new one that answers: the request is sent to it
     /// as any that the old one left open.

@@ -56,6 +56,10 @@ pub(super) fn record<P: Subject>(case: &Case<P>, events: &Events<P::Ret>) -> His
     let mut processes: Vec<usize> = (0..clients).collect();
     let mut waits = vec![false; clients];
     for event in events.iter() {
+        let (ClientEvent::Invoked { client, op } | ClientEvent::Answered { client, op, .. }) = event;
+        if case.scripts[*client][*op].1.administers().is_some() {
+            continue; // It is no part of what clients do to the object.
+        }
         let (client, kind, f, key, value) = match event {
             ClientEvent::Invoked { client, op } => {
                 if std::mem::replace(&mut waits[*client], true) {

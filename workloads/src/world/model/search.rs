@@ -4,6 +4,7 @@
 //! timeout as well, and whose timeout is not looked at by a search of one thread. We count: a search
 //! has seen everything when it has gone on from as many states as it has met.
 
+use super::heard::Heard;
 use super::judge::Judge;
 use super::state::{Action, State};
 use super::{Case, Exploration, Extent, Stop, Violation};
@@ -82,6 +83,7 @@ pub fn explore<P: Subject>(case: &Case<P>, limits: &Limits) -> Exploration {
     let world = World {
         case: case.clone(),
         judge: Judge::new(),
+        heard: Heard::of(&case.remarks),
         search: Some(Search {
             limits: limits.clone(),
             deadline: limits.deadline(),
@@ -111,9 +113,11 @@ fn conclude<P: Subject>(
     let (expanded, held_back) = search.finish();
     let unique_states = checker.unique_state_count();
     let mut discoveries = checker.discoveries();
+    // Before the violation is told, for which some of it happens again.
+    let heard: Vec<(&'static str, bool)> = checker.model().heard.iter().collect();
     let violation =
         discoveries.remove(CORRECT).map(|path| Violation::new(checker.model(), path.into_actions()));
-    let sometimes = case.sometimes().into_iter().map(|(name, _)| (name, discoveries.contains_key(name)));
+    let sometimes = case.all_sometimes().into_iter().map(|(name, _)| (name, discoveries.contains_key(name)));
     let stop = match (&violation, held_back) {
         (Some(_), _) => Some(Stop::Violation),
         (None, _) if expanded == unique_states => None,
@@ -127,13 +131,14 @@ fn conclude<P: Subject>(
         None => Extent::Exhaustive { unique_states },
         Some(stop) => Extent::Bounded { unique_states, depth, elapsed, stop },
     };
-    Exploration { extent, violation, sometimes: sometimes.collect() }
+    Exploration { extent, violation, sometimes: sometimes.chain(heard).collect() }
 }
 
 /// A case as `stateright` sees it: for its explorer, and for searches with its own options.
 pub struct World<P: Protocol> {
     pub(super) case: Case<P>,
     pub(super) judge: Judge<P>,
+    pub(super) heard: Heard,
     search: Option<Search>,
 }
 
@@ -185,18 +190,19 @@ impl Search {
 impl<P: Subject> World<P> {
     /// Without limits.
     pub fn new(case: Case<P>) -> World<P> {
-        World { case, judge: Judge::new(), search: None }
+        let heard = Heard::of(&case.remarks);
+        World { case, judge: Judge::new(), heard, search: None }
     }
 }
 
-const CORRECT: &str = "clients see what the model allows, and nodes keep to the boundary";
+const CORRECT: &str = "clients see what the model allows, and nodes keep to the rules";
 
 impl<P: Subject> Model for World<P> {
     type State = State<P>;
     type Action = Action<P>;
 
     fn init_states(&self) -> Vec<State<P>> {
-        vec![self.case.start()]
+        vec![self.case.representative(self.case.start())]
     }
 
     fn actions(&self, state: &State<P>, actions: &mut Vec<Action<P>>) {
@@ -206,7 +212,8 @@ impl<P: Subject> Model for World<P> {
     }
 
     fn next_state(&self, state: &State<P>, action: Action<P>) -> Option<State<P>> {
-        Some(self.case.after(state, action, &self.judge))
+        let next = self.case.then(state, action, &self.judge, &self.heard);
+        Some(self.case.representative(next))
     }
 
     fn format_action(&self, action: &Action<P>) -> String {
@@ -215,7 +222,7 @@ impl<P: Subject> Model for World<P> {
 
     fn properties(&self) -> Vec<Property<World<P>>> {
         let mut all = vec![Property::always(CORRECT, |_, state: &State<P>| state.finding.is_none())];
-        for (name, is_so) in self.case.sometimes() {
+        for (name, is_so) in self.case.all_sometimes() {
             all.push(Property::sometimes(name, is_so));
         }
         all

@@ -1,14 +1,19 @@
 //! Leaves out of a path to a violation what it does not need.
 
 use super::World;
-use super::state::{Action, State};
+use super::state::{Action, Finding, State};
 use crate::operation::Subject;
 
 /// A path to a violation of the same kind from which no action can be left out, and its end. What is
 /// no longer possible without an action is left out with it.
 pub(super) fn shorten<P: Subject>(world: &World<P>, path: Vec<Action<P>>) -> (Vec<Action<P>>, State<P>) {
     let (mut path, mut end) = replay(world, &path, None);
-    let kind = |state: &State<P>| state.finding.as_ref().map(std::mem::discriminant);
+    let kind = |state: &State<P>| {
+        state.finding.as_ref().map(|finding| match finding {
+            Finding::Broke(broke) => (finding.kind(), Some(broke.rules)),
+            Finding::Refuted | Finding::Undecided(_) => (finding.kind(), None),
+        })
+    };
     assert!(end.finding.is_some(), "the path leads to a violation");
     // Backwards, so that what depends on an action is gone before the action itself is tried. Each
     // round but the last shortens the path.
@@ -40,7 +45,7 @@ fn replay<P: Subject>(
         possible.clear();
         world.case.possible(&state, &mut possible);
         if Some(at) != without && possible.contains(action) {
-            state = world.case.after(&state, action.clone(), &world.judge);
+            state = world.case.then(&state, action.clone(), &world.judge, &world.heard);
             taken.push(action.clone());
         }
     }

@@ -1,6 +1,7 @@
 //! What a case is at a moment, and what can happen next.
 
 use super::Budget;
+use crate::outcome::Broke;
 use shakedown_impls::protocol::{ClientId, Input, NodeId, Protocol, RequestId};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -113,13 +114,8 @@ pub enum Finding {
     Refuted,
     /// The checker gave no verdict, and why.
     Undecided(String),
-    /// A node panicked, or did what the boundary forbids.
-    Broke {
-        /// Which one.
-        node: NodeId,
-        /// What it did.
-        how: String,
-    },
+    /// A node panicked, did what the boundary forbids, or broke an invariant.
+    Broke(Broke),
 }
 
 impl Finding {
@@ -128,7 +124,7 @@ impl Finding {
         match self {
             Finding::Refuted => "refuted",
             Finding::Undecided(_) => "undecided",
-            Finding::Broke { .. } => "broke",
+            Finding::Broke(_) => "broke",
         }
     }
 }

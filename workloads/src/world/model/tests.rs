@@ -1,5 +1,6 @@
 //! Small cases exhausted, their states counted; mistakes found; limits admitted.
 
+mod nodes_alike;
 mod toy;
 
 use super::transition::everything_reachable;

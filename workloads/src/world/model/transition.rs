@@ -8,12 +8,15 @@
 //! - A crash within a step comes just before an effect that lasts (a record, an answer). Later sends
 //!   that a crash would have cut off are messages that never arrive, which is a path of its own; and
 //!   a crash before any effect is a crash before the input.
-//! - Nothing happens once no client has anything left to do or to wait for.
+//! - Nothing happens once no client has anything left to do or to wait for. (What nodes do to each
+//!   other then belongs to a longer case. In one without clients they go on as long as they can.)
 
 use super::Case;
+use super::heard::Heard;
 use super::judge::Judge;
 use super::state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
 use crate::operation::Subject;
+use crate::outcome::{Broke, Rules};
 use crate::world::caught;
 use shakedown_impls::protocol::{ClientId, Durable, Effect, Input, NodeId, RequestId, Time};
 use std::collections::BTreeSet;
@@ -33,8 +36,12 @@ impl<P: Subject> Case<P> {
             left: self.budget,
             finding: None,
         };
+        let heard = Heard::default();
         for node in (0..self.nodes).map(NodeId) {
-            self.boot(&mut state, node, None);
+            self.boot(&mut state, node, None, &heard);
+        }
+        for happening in &self.before {
+            self.happen(&mut state, happening);
         }
         state
     }
@@ -123,7 +130,7 @@ impl<P: Subject> Case<P> {
                 self.push_steps(state, id, Input::Chosen { key, pick }, actions);
             }
         } else if state.left.firings > 0 {
-            for timer in &node.timers {
+            for timer in node.timers.iter().filter(|timer| (self.may_fire)(id, timer)) {
                 self.push_steps(state, id, Input::Timer(timer.clone()), actions);
             }
         }
@@ -151,8 +158,18 @@ impl<P: Subject> Case<P> {
     }
 
     /// The state after `action`, which must be possible in `state`.
-    pub(super) fn after(&self, state: &State<P>, action: Action<P>, judge: &Judge<P>) -> State<P> {
-        let mut state = state.clone();
+    pub(super) fn then(
+        &self,
+        before: &State<P>,
+        action: Action<P>,
+        judge: &Judge<P>,
+        heard: &Heard,
+    ) -> State<P> {
+        let mut state = before.clone();
+        let changed = match action {
+            Action::Step { node, cut: None, .. } | Action::Recover { node, cut: None } => Some(node),
+            _ => None,
+        };
         match action {
             Action::Step { node, input, cut } => {
                 self.account_for(&mut state, node, &input);
@@ -160,12 +177,12 @@ impl<P: Subject> Case<P> {
                 match self.step_effects(&mut up, input) {
                     Ok(effects) => {
                         state.node_mut(node).up = Some(up);
-                        self.carry_out(&mut state, node, effects, cut);
+                        self.carry_out(&mut state, node, effects, cut, heard);
                     }
-                    Err(how) => state.finding = Some(Finding::Broke { node, how }),
+                    Err(how) => state.finding = Some(broke(node, Rules::Boundary, how)),
                 }
             }
-            Action::Recover { node, cut } => self.boot(&mut state, node, cut),
+            Action::Recover { node, cut } => self.boot(&mut state, node, cut, heard),
             Action::Crash { node } => crash(&mut state, node),
             Action::Lose(envelope) => {
                 state.left.losses -= 1;
@@ -187,10 +204,27 @@ impl<P: Subject> Case<P> {
                 state.late.insert(at, (client, id));
             }
         }
+        if let (None, Some(node)) = (&state.finding, changed) {
+            state.finding = self.broken_invariant(before, &state, node);
+        }
         if state.finding.is_none() && self.has_new_answer(&state) {
             state.finding = judge.judge(self, &state.history);
         }
         state
+    }
+
+    /// Only `node` has changed. One that has crashed in its step has not: it is not there.
+    fn broken_invariant(&self, before: &State<P>, after: &State<P>, node: NodeId) -> Option<Finding> {
+        let invariants = self.invariants.as_ref()?;
+        let up = |state: &State<P>| state.nodes[usize::from(node.0)].clone();
+        let (was, is) = (up(before), up(after));
+        if let (Some(was), Some(is)) = (&was.up, &is.up)
+            && let Err(how) = (invariants.of_step)(was, is)
+        {
+            return Some(broke(node, Rules::Invariant, how));
+        }
+        let nodes: Vec<Option<&P>> = after.nodes.iter().map(|node| node.up.as_ref()).collect();
+        (invariants.of_nodes)(&nodes).err().map(|(node, how)| broke(node, Rules::Invariant, how))
     }
 
     /// Takes the input away from where it came from.
@@ -216,21 +250,28 @@ impl<P: Subject> Case<P> {
         }
     }
 
-    fn boot(&self, state: &mut State<P>, node: NodeId, cut: Option<usize>) {
+    fn boot(&self, state: &mut State<P>, node: NodeId, cut: Option<usize>, heard: &Heard) {
         match self.boot_effects(node, &state.nodes[usize::from(node.0)].disk) {
             Ok((up, effects)) => {
                 state.node_mut(node).up = Some(up);
-                self.carry_out(state, node, effects, cut);
+                self.carry_out(state, node, effects, cut, heard);
             }
-            Err(how) => state.finding = Some(Finding::Broke { node, how }),
+            Err(how) => state.finding = Some(broke(node, Rules::Boundary, how)),
         }
     }
 
     /// Carries out the effects of a step in their order, up to a crash after `cut` of them.
-    fn carry_out(&self, state: &mut State<P>, node: NodeId, effects: Vec<Effect<P>>, cut: Option<usize>) {
+    fn carry_out(
+        &self,
+        state: &mut State<P>,
+        node: NodeId,
+        effects: Vec<Effect<P>>,
+        cut: Option<usize>,
+        heard: &Heard,
+    ) {
         for effect in effects.into_iter().take(cut.unwrap_or(usize::MAX)) {
-            if let Err(how) = self.carry_out_one(state, node, effect) {
-                state.finding = Some(Finding::Broke { node, how });
+            if let Err(how) = self.carry_out_one(state, node, effect, heard) {
+                state.finding = Some(broke(node, Rules::Boundary, how));
                 return;
             }
         }
@@ -239,7 +280,13 @@ impl<P: Subject> Case<P> {
         }
     }
 
-    fn carry_out_one(&self, state: &mut State<P>, node: NodeId, effect: Effect<P>) -> Result<(), String> {
+    fn carry_out_one(
+        &self,
+        state: &mut State<P>,
+        node: NodeId,
+        effect: Effect<P>,
+        heard: &Heard,
+    ) -> Result<(), String> {
         match effect {
             Effect::Send { to, .. } if to == node || to.0 >= self.nodes => {
                 return Err(format!("it sends to {to}: expected another of the {} nodes", self.nodes));
@@ -255,7 +302,7 @@ impl<P: Subject> Case<P> {
             Effect::Persist(record) => state.node_mut(node).disk.replay(&record),
             Effect::Choose { n: 0, key } => return Err(format!("its choice {key} is one of nothing")),
             Effect::Choose { key, n } => state.node_mut(node).choices.push((key, n)),
-            Effect::Note(_) => {}
+            Effect::Note(note) => heard.hear(&note),
         }
         Ok(())
     }
@@ -272,7 +319,7 @@ impl<P: Subject> Case<P> {
 
     fn is_over(&self, state: &State<P>) -> bool {
         let is_idle = |(client, script): (&Client, &Vec<_>)| !client.waits && client.begun == script.len();
-        state.clients.iter().zip(&self.scripts).all(is_idle)
+        !self.scripts.is_empty() && state.clients.iter().zip(&self.scripts).all(is_idle)
     }
 
     /// Only an answer can make a history wrong; it is the last event then.
@@ -287,6 +334,10 @@ fn cuts<P: Subject>(effects: &[Effect<P>]) -> impl Iterator<Item = usize> {
     let leaves = |effect: &Effect<P>| lasts(effect) || matches!(effect, Effect::Send { .. });
     let first = effects.iter().position(leaves).unwrap_or(effects.len());
     (first + 1..effects.len()).filter(move |&at| lasts(&effects[at]))
+}
+
+fn broke(node: NodeId, rules: Rules, how: String) -> Finding {
+    Finding::Broke(Broke { node, rules, how })
 }
 
 fn invoke<P: Subject>(state: &mut State<P>, client: ClientId, id: RequestId) {
@@ -336,7 +387,7 @@ pub(super) fn everything_reachable<P: Subject>(
         case.possible(&states[at], &mut actions);
         let others: Vec<_> = actions.iter().flat_map(|action| more(&states[at], action)).collect();
         for action in actions.into_iter().chain(others) {
-            let next = case.after(&states[at], action, &judge);
+            let next = case.then(&states[at], action, &judge, &Heard::default());
             if !states.contains(&next) {
                 states.push(next);
             }

@@ -25,11 +25,11 @@ pub fn walk<P: Subject>(case: &Case<P>, walks: &Walks, limits: &Limits) -> Explo
     let deadline = limits.deadline();
     let world = World::new(case.clone());
     let mut seeds = Random::new(walks.seed);
-    let properties = case.sometimes();
+    let properties = case.all_sometimes();
     let mut seen = vec![false; properties.len()];
     for done in 1..=walks.walks {
         if limits.is_stopped() || deadline.is_some_and(|deadline| now() >= deadline) {
-            return exploration(case, &Walks { walks: done - 1, ..*walks }, None, seen);
+            return exploration(&world, &Walks { walks: done - 1, ..*walks }, None, seen);
         }
         limits.count_progress();
         let mut visit = |state: &State<P>| {
@@ -40,22 +40,22 @@ pub fn walk<P: Subject>(case: &Case<P>, walks: &Walks, limits: &Limits) -> Explo
         let (path, end) = walk_once(&world, seeds.below(u64::MAX), walks.steps_max, &mut visit);
         if end.finding.is_some() {
             let violation = Some(Violation::new(&world, path));
-            return exploration(case, &Walks { walks: done, ..*walks }, violation, seen);
+            return exploration(&world, &Walks { walks: done, ..*walks }, violation, seen);
         }
     }
-    exploration(case, walks, None, seen)
+    exploration(&world, walks, None, seen)
 }
 
 fn exploration<P: Subject>(
-    case: &Case<P>,
+    world: &World<P>,
     walks: &Walks,
     violation: Option<Violation>,
     seen: Vec<bool>,
 ) -> Exploration {
     let Walks { walks, steps_max, seed } = *walks;
-    let names = case.sometimes().into_iter().map(|(name, _)| name);
+    let names = world.case.all_sometimes().into_iter().map(|(name, _)| name);
     let extent = Extent::Walked { walks, steps_max, seed };
-    Exploration { extent, violation, sometimes: names.zip(seen).collect() }
+    Exploration { extent, violation, sometimes: names.zip(seen).chain(world.heard.iter()).collect() }
 }
 
 /// One path and the state at its end; `visit` sees each state on the way.
@@ -66,7 +66,7 @@ pub(super) fn walk_once<P: Subject>(
     visit: &mut dyn FnMut(&State<P>),
 ) -> (Vec<Action<P>>, State<P>) {
     let mut random = Random::new(seed);
-    let World { case, judge, .. } = world;
+    let World { case, judge, heard, .. } = world;
     let mut state = case.start();
     let mut path = vec![];
     let mut possible = vec![];
@@ -78,7 +78,7 @@ pub(super) fn walk_once<P: Subject>(
             break;
         }
         let action = possible.swap_remove(random.below(possible.len() as u64) as usize);
-        state = case.after(&state, action.clone(), judge);
+        state = case.then(&state, action.clone(), judge, heard);
         path.push(action);
         visit(&state);
     }

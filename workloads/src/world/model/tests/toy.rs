@@ -3,6 +3,7 @@
 use super::super::transition::everything_reachable;
 use super::super::*;
 use super::{NONE, ONE_CRASH};
+use crate::outcome::{Broke, Rules};
 use crate::world::toy::{Op, Toy};
 
 fn asked(op: Op) -> Case<Toy> {
@@ -47,7 +48,8 @@ fn what_the_boundary_forbids_is_a_finding() {
         (Op::ChooseFromNothing, "its choice 4 is one of nothing"),
     ] {
         let violation = explore(&asked(op), &Limits::default()).violation.expect("it is found");
-        assert_eq!(violation.finding, Finding::Broke { node: NodeId(0), how: how.to_owned() });
+        let broke = Broke { node: NodeId(0), rules: Rules::Boundary, how: how.to_owned() };
+        assert_eq!(violation.finding, Finding::Broke(broke));
         assert_eq!(violation.steps, [format!("n0 hears request 0 of c0: {op:?}")]);
         let walks = Walks { walks: 1, steps_max: 5, seed: 0 };
         let walked = walk(&asked(op), &walks, &Limits::default()).violation.expect("it is found");
