@@ -2,9 +2,10 @@
 //!
 //! The node that was asked holds the request until it has an answer, and answers itself: from the
 //! leader, or because it sees the command applied, whichever comes first. It sends the request to a leader
-//! when it knows one, and again when it hears of one of a later term: what the first leader had not
-//! committed may be lost with it. Whether it was is nothing that anybody needs to know, for sessions
-//! make sure that it is applied once.
+//! when it knows one, and again when it hears of one of a later term, for what the first leader had not
+//! committed may be lost with it; or when an election timeout has passed without an answer, for the request
+//! may be lost. Whether it was is nothing that anybody needs to know: sessions make sure that it is applied
+//! once.
 
 use super::log::{Index, Payload, Term};
 use super::sessions::Seen;
@@ -29,6 +30,8 @@ pub(super) struct Held<C: Data> {
     arrived: u64,
     /// Who answered last what this node had asked around for.
     guide: Option<NodeId>,
+    /// When it was looked last whether answers are late.
+    looked: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -40,13 +43,14 @@ struct Waiting<C: Data> {
     arrival: u64,
     /// Where it is asked next, if no leader is known.
     asked: u64,
-    /// The term of the last leader that it was sent to.
+    /// The term of the last leader that it was sent to, and when.
     sent_in: Term,
+    sent: Time,
 }
 
 impl<C: Data> Default for Held<C> {
     fn default() -> Held<C> {
-        Held { by_client: BTreeMap::new(), arrived: 0, guide: None }
+        Held { by_client: BTreeMap::new(), arrived: 0, guide: None, looked: Time(0) }
     }
 }
 
@@ -58,7 +62,7 @@ impl<C: Data> Held<C> {
             return false;
         }
         let (arrival, sent_in) = (self.arrived, Term(0));
-        let waiting = Waiting { id, op, since, arrival, asked: arrival, sent_in };
+        let waiting = Waiting { id, op, since, arrival, asked: arrival, sent_in, sent: since };
         self.arrived += 1;
         self.by_client.insert(client, waiting);
         if self.by_client.len() > max {
@@ -142,7 +146,7 @@ impl<S: StateMachine> Raft<S> {
                 self.serve(cx, Asker { node: self.id, client, id }, op);
             }
             Some(leader) => {
-                waiting.sent_in = self.disk.current_term;
+                (waiting.sent_in, waiting.sent) = (self.disk.current_term, cx.now);
                 cx.send(leader, Msg::Forward { client, id, op });
             }
             None if !has_say || self.held.guide.is_some() => self.ask_one(cx, client),
@@ -158,6 +162,22 @@ impl<S: StateMachine> Raft<S> {
         let term = self.disk.current_term;
         let unsent = self.held.by_client.iter().filter(|(_, waiting)| waiting.sent_in < term);
         let clients: Vec<ClientId> = unsent.map(|(&client, _)| client).collect();
+        for client in clients {
+            self.pursue(cx, client);
+        }
+    }
+
+    /// The leader was heard from: it gets once more what it has not answered for an election timeout.
+    pub(super) fn pursue_late(&mut self, cx: &mut Cx<'_, S>) {
+        let (now, patience) = (cx.now, cx.config.election_timeout);
+        // A clock that went back says that it is late, rather than never.
+        let is_over = |from: Time| now < from || Duration::from_nanos(now.0 - from.0) >= patience;
+        if self.held.by_client.is_empty() || !is_over(self.held.looked) {
+            return;
+        }
+        self.held.looked = now;
+        let late = self.held.by_client.iter().filter(|(_, waiting)| is_over(waiting.sent));
+        let clients: Vec<ClientId> = late.map(|(&client, _)| client).collect();
         for client in clients {
             self.pursue(cx, client);
         }
