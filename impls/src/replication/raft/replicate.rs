@@ -222,7 +222,9 @@ impl<S: StateMachine> Raft<S> {
         }
         let Some(progress) = leading.progress.get_mut(&from) else { return };
         let is_member = mark.session == progress.session || cx.has(Mutant::AnswerOfFormerMember);
-        if !is_current || !is_member {
+        // A refusal may come from a node of this term and yet answer a message of another one, whose rounds
+        // had the same numbers.
+        if !is_current || !is_member || outcome == Outcome::Outdated {
             return;
         }
         progress.round = progress.round.max(mark.round.min(leading.rounds.begun));
@@ -234,7 +236,7 @@ impl<S: StateMachine> Raft<S> {
                 self.commit_what_a_quorum_has(cx);
             }
             Outcome::Differs { prev, hint } => progress.differs(prev, hint, &self.disk.log),
-            Outcome::Outdated => {}
+            Outcome::Outdated => unreachable!("it says nothing of this term"),
         }
         self.confirm_rounds(cx);
         self.go_on_handing_over(cx);

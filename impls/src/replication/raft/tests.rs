@@ -5,6 +5,7 @@ mod clients;
 mod cluster;
 mod durability;
 mod elections;
+mod reads;
 mod replication;
 mod simulation;
 mod storms;
