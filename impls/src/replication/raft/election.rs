@@ -183,6 +183,7 @@ impl<S: StateMachine> Raft<S> {
         cx.set_timer(Timer::Heartbeat, cx.config.heartbeat..cx.config.heartbeat);
         // What earlier terms left is committed with the first entry of this one (§5.4.2, §8).
         self.take(cx, vec![Payload::Noop]);
+        self.finish_change(cx);
         self.confirm_rounds(cx);
         self.pursue_all(cx);
     }

@@ -5,7 +5,7 @@ use super::machine::entry_bytes;
 use super::message::{Mark, Msg, Outcome};
 use super::progress::{Parcel, Progress};
 use super::reads::Read;
-use super::requests::{Asker, Postponed, Proposals};
+use super::requests::{Postponed, Proposals};
 use super::rounds::Rounds;
 use super::transfer::Handover;
 use super::{Cx, Membership, Mutant, Raft, Record, Role, StateMachine, Timer};
@@ -297,12 +297,11 @@ impl<S: StateMachine> Raft<S> {
                 };
                 self.applied(cx, client, id, ret);
             }
-            Payload::Membership { membership, client, id } => {
-                let asker = Asker { node: self.id, client: *client, id: *id };
-                let membership = membership.clone();
+            Payload::Membership { membership, asked } => {
+                let (membership, asked) = (membership.clone(), *asked);
                 cx.note("config-changed", format!("{membership:?} at {index:?}"));
                 if self.is_leader() && self.configurations.latest_index() == index {
-                    self.changed(cx, &membership, asker);
+                    self.changed(cx, &membership, asked);
                 }
             }
         }

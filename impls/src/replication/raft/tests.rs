@@ -5,6 +5,7 @@ mod clients;
 mod cluster;
 mod durability;
 mod elections;
+mod membership;
 mod reads;
 mod replication;
 mod simulation;

@@ -1,7 +1,7 @@
 //! §8, thesis §6.4: reads that are not in the log; and leases (thesis §6.4.1).
 
 use super::super::*;
-use super::cluster::{Cluster, Envelope, READ, WRITTEN, config, holds, write};
+use super::cluster::{Cluster, Envelope, READ, WRITTEN, config, write};
 use super::replication::disk;
 
 fn leased(nodes: u16) -> Config {
@@ -72,7 +72,7 @@ fn a_repeated_request_for_a_vote_ends_no_promise() {
     cluster.fire(2, Timer::Election);
     cluster.deliver_among(&[1, 2]);
     assert!(!cluster.leads(2), "node 1 has promised");
-    assert_eq!(cluster.run_among(0, READ, &[0]).is_some(), true, "and node 0 relies on it");
+    assert!(cluster.run_among(0, READ, &[0]).is_some(), "and node 0 relies on it");
 }
 
 // The same, if the candidate's term has come by another way already: it is no leader's, and the promise
