@@ -37,12 +37,14 @@ impl<S: StateMachine> Raft<S> {
             return cx.set_timer(Timer::Election, std::time::Duration::ZERO..timeout);
         }
         self.leader = None;
+        // Nobody wants it: it may have been removed and not been told, and the others have a leader.
+        let was_refused = matches!(self.role, Role::PreCandidate(_));
         let asks_first = cx.config.has_pre_vote && !cx.has(Mutant::NoPreVote);
         match self.may_campaign(cx) {
             true => self.campaign(cx, if asks_first { Campaign::PreVote } else { Campaign::Election }),
             false => self.wait_for_leader(cx, false),
         }
-        if !self.membership(cx).voters.contains(self.id) {
+        if was_refused || !self.membership(cx).voters.contains(self.id) {
             // No leader will talk to it, but clients do.
             self.ask_around(cx);
         }

@@ -1,7 +1,7 @@
 //! §6 and thesis §4: who the members are, and changing that.
 
 use super::super::*;
-use super::cluster::{Cluster, WRITTEN, config, write};
+use super::cluster::{Cluster, READ, WRITTEN, config, holds, write};
 
 pub(super) fn change(change: Change) -> Op<crate::object::register::Op> {
     Op::Change(change)
@@ -90,4 +90,24 @@ fn who_asked_for_a_change_hears_of_its_end_from_the_next_leader() {
     assert_eq!(cluster.answer(asked), Some(&Ret::Changed));
     assert_eq!(members(&cluster, 2), "n0 n2 n3");
     assert_eq!(cluster.run(3, write(7)), Some(WRITTEN));
+}
+
+// §6: "servers that are not in C_new", and were not told, keep asking for votes: that is no leader to
+// them. Their clients are answered all the same.
+#[test]
+fn a_node_that_does_not_know_that_it_was_removed_finds_the_leader() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    assert_eq!(cluster.run_among(0, write(7), &[0, 1]), Some(WRITTEN));
+    assert_eq!(cluster.run_among(0, change(Change::Remove(NodeId(2))), &[0, 1]), Some(Ret::Changed));
+    cluster.lose_patience(2);
+    let request = cluster.ask(2, READ);
+    for _ in 0..6 {
+        cluster.network.clear();
+        cluster.fire(2, Timer::Election);
+        cluster.deliver();
+        beat(&mut cluster, 0);
+    }
+    assert_eq!(members(&cluster, 2), "n0 n1 n2", "it does not know");
+    assert_eq!(cluster.answer(request), Some(&holds(7)));
 }
