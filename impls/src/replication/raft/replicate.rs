@@ -218,7 +218,7 @@ impl<S: StateMachine> Raft<S> {
         let is_current = term == self.disk.current_term || cx.has(Mutant::AnswerOfOldTermCounts);
         let Role::Leader(leading) = &mut self.role else { return };
         if cx.has(Mutant::AnswerBookedToAnother) {
-            from = *leading.progress.keys().next().expect("somebody answered");
+            from = *leading.progress.keys().next().unwrap_or(&from);
         }
         let Some(progress) = leading.progress.get_mut(&from) else { return };
         let is_member = mark.session == progress.session || cx.has(Mutant::AnswerOfFormerMember);

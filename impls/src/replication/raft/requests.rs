@@ -36,6 +36,8 @@ struct Waiting<C: Data> {
     since: Time,
     /// How many came before it.
     arrival: u64,
+    /// How many were asked who leads.
+    asked_around: u64,
     /// The term of the last leader that it was sent to.
     sent_in: Term,
 }
@@ -53,7 +55,7 @@ impl<C: Data> Held<C> {
         if self.by_client.get(&client).is_some_and(|waiting| waiting.id > id) {
             return false;
         }
-        let waiting = Waiting { id, op, since, arrival: self.arrived, sent_in: Term(0) };
+        let waiting = Waiting { id, op, since, arrival: self.arrived, asked_around: 0, sent_in: Term(0) };
         self.arrived += 1;
         self.by_client.insert(client, waiting);
         if self.by_client.len() > max {
@@ -90,6 +92,11 @@ pub(super) struct Proposals(BTreeMap<ClientId, Asker>);
 impl Proposals {
     pub(super) fn expect(&mut self, asker: Asker) {
         self.0.insert(asker.client, asker);
+    }
+
+    /// Whether the client waits for something that it asked after `id`.
+    fn has_later(&self, client: ClientId, id: RequestId) -> bool {
+        self.0.get(&client).is_some_and(|asker| asker.id > id)
     }
 
     fn get(&self, client: ClientId, id: RequestId) -> Option<&Asker> {
@@ -170,8 +177,8 @@ impl<S: StateMachine> Raft<S> {
     fn ask_one(&mut self, cx: &mut Cx<'_, S>, client: ClientId) {
         let Some(waiting) = self.held.by_client.get_mut(&client) else { return };
         let voters: Vec<NodeId> = self.configurations.latest().voters.iter().collect();
-        let to = voters[(waiting.arrival % voters.len() as u64) as usize];
-        waiting.arrival += 1;
+        let to = voters[((waiting.arrival + waiting.asked_around) % voters.len() as u64) as usize];
+        waiting.asked_around += 1;
         if to != self.id {
             cx.send(to, Msg::Forward { client, id: waiting.id, op: waiting.op.clone() });
         }
@@ -236,6 +243,9 @@ impl<S: StateMachine> Raft<S> {
             _ => {}
         }
         let Role::Leader(leading) = &mut self.role else { return };
+        if leading.proposals.has_later(client, id) && !cx.has(Mutant::NoSessions) {
+            return;
+        }
         let is_known = leading.proposals.get(client, id).is_some();
         let uncommitted = self.disk.log.last().index.past(self.commit_index) + leading.batch.len();
         if uncommitted >= cx.config.limits.uncommitted {
@@ -257,7 +267,12 @@ impl<S: StateMachine> Raft<S> {
     ) {
         match ret {
             Some(ret) => self.answer_proposal(cx, client, id, Ret::Done(ret)),
-            None => drop(self.held.release(client, id)),
+            None => {
+                if let Role::Leader(leading) = &mut self.role {
+                    leading.proposals.take(client, id);
+                }
+                self.held.release(client, id);
+            }
         }
     }
 
@@ -294,6 +309,13 @@ impl<S: StateMachine> Raft<S> {
     /// Requests that this node holds.
     pub fn requests_held(&self) -> usize {
         self.held.len()
+    }
+
+    /// Requests that wait for this leader to commit them.
+    #[cfg(test)]
+    pub(super) fn proposals(&self) -> usize {
+        let Role::Leader(leading) = &self.role else { return 0 };
+        leading.proposals.0.len()
     }
 }
 
