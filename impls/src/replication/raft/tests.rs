@@ -9,4 +9,6 @@ mod membership;
 mod reads;
 mod replication;
 mod simulation;
+mod snapshots;
 mod storms;
+mod transfer;

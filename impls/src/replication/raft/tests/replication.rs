@@ -301,3 +301,94 @@ fn a_silent_follower_is_sent_a_bounded_number_of_messages() {
     cluster.deliver();
     assert_eq!(cluster.replies.len(), 20);
 }
+
+// §5.3: "When a leader first comes to power, it initializes all nextIndex values to the index just after the
+// last one in its log." Figure 2: matchIndex "initialized to 0".
+#[test]
+fn a_new_leader_takes_others_to_have_what_it_has_and_counts_on_nothing() {
+    let mut cluster = of_logs(&[&[1, 1, 2], &[1], &[1, 1, 2]]);
+    cluster.fire(0, Timer::Election);
+    cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. } | Msg::Vote { .. }));
+    let Role::Leader(leading) = &cluster.node(0).role else { panic!("it leads") };
+    assert!(leading.progress.values().all(|progress| progress.match_index == Index(0)));
+    let sent = cluster.network.iter().filter_map(|e| match &e.msg {
+        Msg::AppendEntries { prev, entries, .. } => Some((prev.index, entries.len())),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [(Index(3), 1); 2]);
+}
+
+// §5.3: "In the normal case, a new entry can be replicated with a single round of RPCs to a majority of the
+// cluster; and a single slow follower will not impact performance."
+#[test]
+fn a_silent_follower_holds_nobody_up() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.stop(2);
+    for value in 1..=20 {
+        cluster.story.clear();
+        assert_eq!(cluster.run(0, write(value)), Some(WRITTEN));
+        assert_eq!(cluster.story.iter().filter(|line| line.contains("->")).count(), 2, "there and back");
+    }
+}
+
+// §5.5: "If a follower or candidate crashes […] Raft handles these failures by retrying indefinitely; if the
+// crashed server restarts, then the RPC will complete successfully. If a server crashes after completing
+// an RPC but before responding, then it will receive the same RPC again after it restarts. Raft RPCs are
+// idempotent, so this causes no harm."
+#[test]
+fn a_follower_that_crashes_anywhere_catches_up() {
+    for cut in 0..6 {
+        let mut cluster = Cluster::new(3);
+        cluster.elect(0);
+        cluster.stop(2);
+        let request = cluster.ask(0, write(7));
+        let at = cluster.network.iter().position(|e| e.to == 1).expect("it is sent the entry");
+        let envelope = cluster.network.remove(at);
+        cluster.step_cut(1, Input::Msg { from: NodeId(0), msg: envelope.msg }, cut);
+        cluster.network.clear();
+        for _ in 0..3 {
+            cluster.fire(0, Timer::Heartbeat);
+            cluster.deliver();
+        }
+        assert_eq!(cluster.answer(request), None);
+        cluster.start(1);
+        cluster.fire(0, Timer::Heartbeat);
+        cluster.deliver();
+        assert_eq!((cluster.answer(request), cluster.terms(1)), (Some(&WRITTEN), vec![1, 1]), "cut {cut}");
+    }
+}
+
+// §5.3, Log Matching: "When the leader sends an AppendEntries RPC with a log index, it includes the index and
+// term of the entry in its log that immediately precedes the new entries." Two leaders have put different
+// entries at one place; of the follower's two the first agrees and the second does not.
+#[test]
+fn entries_of_one_place_are_told_apart_by_their_terms() {
+    let mut cluster = of_logs(&[&[1, 3, 3], &[1, 2, 2], &[1, 3, 3]]);
+    cluster.elect_among(0, &[0, 2]);
+    cluster.fire(0, Timer::Heartbeat);
+    cluster.deliver();
+    assert_eq!(cluster.terms(1), [1, 3, 3, 4]);
+    assert_eq!(cluster.view(1).digest_at(Index(2)), cluster.view(0).digest_at(Index(2)));
+}
+
+// Thesis §10.2.1: "the leader can write to its disk in parallel with replicating to the followers"; and as
+// long as it has not, it does not count itself.
+#[test]
+fn a_leader_sends_before_it_writes_and_counts_itself_after() {
+    let mut cluster = Cluster::new(1);
+    cluster.elect(0);
+    let (client, id) = (crate::protocol::ClientId(9), crate::protocol::RequestId(1));
+    let input = Input::Request { client, id, op: write(7) };
+    let out = cluster.effects_of(0, input.clone());
+    let place =
+        |out: &Out<Registers>, is_it: fn(&Effect<Raft<Registers>>) -> bool| out.iter().position(is_it);
+    let writes = |effect: &Effect<_>| matches!(effect, Effect::Persist(Record::Append { .. }));
+    let (written, answered) = (place(&out, writes), place(&out, |e| matches!(e, Effect::Reply { .. })));
+    assert!(written.is_some() && written < answered, "alone, it answers what it has written: {out:?}");
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    let out = cluster.effects_of(0, input);
+    let (sent, written) = (place(&out, |e| matches!(e, Effect::Send { .. })), place(&out, writes));
+    assert!(sent.is_some() && sent < written, "{out:?}");
+}
