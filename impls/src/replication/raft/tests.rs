@@ -11,4 +11,5 @@ mod replication;
 mod simulation;
 mod snapshots;
 mod storms;
+mod transcripts;
 mod transfer;

@@ -171,15 +171,30 @@ fn a_new_leader_commits_what_earlier_terms_left() {
 #[test]
 fn figure_8_an_old_entry_at_a_majority_is_not_committed() {
     let mut cluster = figure_8();
-    // (c): S1 has replicated its entry of term 2 to a majority. It must not be committed.
-    assert_eq!(cluster.terms(2), [1, 2]);
+    // (c): S1 has replicated its entry of term 2 to a majority, and knows it. It must not be committed.
+    let Role::Leader(leading) = &cluster.node(0).role else { panic!("S1 leads") };
+    assert!([1, 2].iter().all(|&node| leading.progress[&NodeId(node)].match_index == Index(2)));
     assert_eq!(cluster.commit_index(0), 0);
-    // (d1): S5 is elected by S2, S3, S4 and overwrites the entry with its own of term 3.
+    // (d): S5 is elected by S2, S3, S4 and overwrites the entry with its own of term 3.
     // (The first try teaches it the term.)
     cluster.elect_among(4, &[1, 2, 3, 4]);
     cluster.elect_among(4, &[1, 2, 3, 4]);
     assert!(cluster.leads(4));
     assert_eq!(cluster.terms(2)[..2], [1, 3]);
+}
+
+// The same with the mistake, or the test above would show nothing.
+#[cfg(feature = "mutants")]
+#[test]
+fn figure_8_shows_who_counts_old_entries() {
+    let mutants = Mutants::only(Mutant::CommitOldTerm);
+    let mut cluster =
+        figure_8_of(Config { mutants, has_pre_vote: false, has_check_quorum: false, ..config(5) });
+    assert_eq!(cluster.commit_index(0), 2);
+    cluster.elect_among(4, &[1, 2, 3, 4]);
+    cluster.elect_among(4, &[1, 2, 3, 4]);
+    let violation = cluster.violation.expect("a committed entry is lost");
+    assert_eq!(violation.property, super::super::properties::Property::LeaderCompleteness);
 }
 
 // Figure 8 (e): if an entry of S1's own term is at a majority too, S5 cannot win any more.
@@ -215,10 +230,18 @@ pub(super) fn figure_8_of(mut config: Config) -> Cluster {
     cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. }) && e.to < 4);
     cluster.deliver_if(|e| matches!(e.msg, Msg::Vote { .. }));
     assert!(cluster.leads(0) && cluster.term(0) == 4);
-    // S3 lacks what the first message follows on; S1 sends it the entry of term 2. All else is lost.
-    for (from, to) in [(0, 2), (2, 0), (0, 2), (2, 0)] {
-        assert!(cluster.deliver_one(|e| (e.from, e.to) == (from, to)));
-    }
+    // What it sends S2 first is lost, for S2 would store the entry of term 4. S3 and S4 lack the entry of term
+    // 2; their refusals say that they follow, so a read begins a new round, and asks S2 for no more than
+    // whether it has what is before that entry. S3 is sent the entry of term 2.
+    cluster.network.retain(|e| e.to != 1);
+    let deliver = |cluster: &mut Cluster, pairs: &[(u16, u16)]| {
+        for &(from, to) in pairs {
+            assert!(cluster.deliver_one(|e| (e.from, e.to) == (from, to)), "n{from} -> n{to}");
+        }
+    };
+    deliver(&mut cluster, &[(0, 2), (2, 0), (0, 3), (3, 0)]);
+    cluster.ask(0, READ);
+    deliver(&mut cluster, &[(0, 1), (1, 0), (0, 2), (2, 0)]);
     cluster.network.clear();
     cluster
 }
