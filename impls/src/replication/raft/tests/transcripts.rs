@@ -112,6 +112,10 @@ fn first_election() {
     let about = "Three nodes start, and the first that hears of no leader for an election timeout becomes one.\n\
         It asks whether it would win (PreVote), asks for votes in a new term, and begins the term with an entry.";
     let mut scene = Scene::new(Cluster::new(3), about);
+    scene.say(
+        "In all transcripts: `n0 -> n1` is heard by n1, `n0 -x n1` is lost; 7@t2 is the entry 7, of term 2;\n\
+        # `after 7@t2 []` is a heartbeat; `writes` is durable before what comes of it leaves the node.",
+    );
     scene
         .say("n0 is the first to lose patience. Nobody has promised anything yet, so all would vote for it.");
     scene.fire(0, Timer::Election);
