@@ -101,6 +101,11 @@ impl Proposals {
         self.0.insert(asker.client, asker);
     }
 
+    /// Whether the client waits for something that it asked after `id`.
+    fn has_later(&self, client: ClientId, id: RequestId) -> bool {
+        self.0.get(&client).is_some_and(|asker| asker.id > id)
+    }
+
     fn get(&self, client: ClientId, id: RequestId) -> Option<&Asker> {
         self.0.get(&client).filter(|asker| asker.id == id)
     }
@@ -196,12 +201,14 @@ impl<S: StateMachine> Raft<S> {
     fn ask_one(&mut self, cx: &mut Cx<'_, S>, client: ClientId) {
         let guide = self.held.guide.take();
         let Some(waiting) = self.held.by_client.get_mut(&client) else { return };
-        let next = NodeId((waiting.asked % u64::from(cx.config.nodes)) as u16);
-        let to = guide.unwrap_or(next);
-        waiting.asked += u64::from(guide.is_none());
-        if to != self.id {
-            cx.send(to, Msg::Forward { client, id: waiting.id, op: waiting.op.clone() });
+        let others = cx.config.nodes - 1;
+        if others == 0 {
+            return;
         }
+        let next = (waiting.asked % u64::from(others)) as u16;
+        let to = guide.unwrap_or(NodeId(next + u16::from(next >= self.id.0)));
+        waiting.asked += u64::from(guide.is_none());
+        cx.send(to, Msg::Forward { client, id: waiting.id, op: waiting.op.clone() });
     }
 
     /// Another node's client asks.
@@ -263,6 +270,9 @@ impl<S: StateMachine> Raft<S> {
             _ => {}
         }
         let Role::Leader(leading) = &mut self.role else { return };
+        if leading.proposals.has_later(client, id) && !cx.has(Mutant::NoSessions) {
+            return;
+        }
         let is_known = leading.proposals.get(client, id).is_some();
         let uncommitted = self.disk.log.last().index.past(self.commit_index) + leading.batch.len();
         if uncommitted >= cx.config.limits.uncommitted {
@@ -284,7 +294,12 @@ impl<S: StateMachine> Raft<S> {
     ) {
         match ret {
             Some(ret) => self.answer_proposal(cx, client, id, Ret::Done(ret)),
-            None => drop(self.held.release(client, id)),
+            None => {
+                if let Role::Leader(leading) = &mut self.role {
+                    leading.proposals.take(client, id);
+                }
+                self.held.release(client, id);
+            }
         }
     }
 
@@ -334,6 +349,13 @@ impl<S: StateMachine> Raft<S> {
     /// Requests that this node holds.
     pub fn requests_held(&self) -> usize {
         self.held.len()
+    }
+
+    /// Requests that wait for this leader to commit them.
+    #[cfg(test)]
+    pub(super) fn proposals(&self) -> usize {
+        let Role::Leader(leading) = &self.role else { return 0 };
+        leading.proposals.0.len()
     }
 }
 
