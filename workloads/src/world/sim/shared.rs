@@ -1,7 +1,7 @@
 //! What all hosts of a simulation share: what is written down, which faults last, and what each node's
 //! machine is like. Everything runs on one thread, one host at a time.
 
-use crate::nemesis::{FaultKind, Plan};
+use crate::nemesis::{Fault, FaultKind, Plan};
 use crate::outcome::{Broke, Counts, Rules};
 use crate::random::Random;
 use crate::recorder::Recorder;
@@ -106,7 +106,14 @@ impl Shared {
             requests: 0,
             done: 0,
         };
-        Shared { seed, nodes, disk_us, jitter_ns, plan: RefCell::new(plan.clone()), state: RefCell::new(state) }
+        Shared {
+            seed,
+            nodes,
+            disk_us,
+            jitter_ns,
+            plan: RefCell::new(plan.clone()),
+            state: RefCell::new(state),
+        }
     }
 
     pub(super) fn state(&self) -> RefMut<'_, State> {
@@ -134,6 +141,14 @@ impl Shared {
         if let Some(trace) = &mut self.state().trace {
             trace.push(now, place, kind, what());
         }
+    }
+
+    /// One more fault, which is never healed: its place in the plan.
+    pub(super) fn add_fault(&self, kind: FaultKind, from_ms: u64) -> usize {
+        let faults = &mut self.plan.borrow_mut().faults;
+        faults.push(Fault { from_ms, until_ms: u64::MAX, kind });
+        self.state().effects.push(0);
+        faults.len() - 1
     }
 
     /// What the fault is, which begins now.
@@ -181,7 +196,8 @@ impl Shared {
 
     /// Whether a machine is without power, by a fault that lasts.
     pub(super) fn is_dark(&self, id: NodeId) -> bool {
-        let is_power = |&fault: &usize| matches!(self.plan.borrow().faults[fault].kind, FaultKind::PowerLoss(_));
+        let is_power =
+            |&fault: &usize| matches!(self.plan.borrow().faults[fault].kind, FaultKind::PowerLoss(_));
         self.machine(id).downed_by.iter().any(is_power)
     }
 
