@@ -66,7 +66,7 @@ impl<S: StateMachine> Raft<S> {
             self.follow_membership(self.disk.log.last().index);
         }
         self.replicate(cx);
-        if cx.has(Mutant::CommitBeforeDurable) {
+        if cx.has(Mutant::CommitBeforeDurable) && !changes {
             self.commit_what_a_quorum_has(cx);
         }
         cx.out.extend(persisted);

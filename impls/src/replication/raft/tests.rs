@@ -6,6 +6,7 @@ mod cluster;
 mod durability;
 mod elections;
 mod membership;
+mod mutants;
 mod reads;
 mod replication;
 mod simulation;

@@ -382,3 +382,15 @@ fn two_candidates_of_a_term_are_not_both_elected() {
         assert_eq!([cluster.leads(0), cluster.leads(1)], [ones <= 1, ones >= 2], "{order:b}");
     }
 }
+
+// §5.2, the vote is for the whole term: that the candidate has become leader, and is heard from, gives
+// nobody another one.
+#[test]
+fn a_vote_is_not_taken_back_when_a_leader_is_heard_from() {
+    let mut cluster: Cluster = Cluster::with(Config { has_check_quorum: false, ..no_pre_vote(3) });
+    cluster.elect(0);
+    cluster.fire(0, Timer::Heartbeat);
+    cluster.deliver();
+    assert_eq!(cluster.view(1).voted_for(), Some(NodeId(0)));
+    assert_eq!(ask(&mut cluster, 2, request_vote(1, (9, 9), Campaign::Election)), Some((1, false)));
+}

@@ -98,20 +98,29 @@ fn a_promise_outlives_the_term_in_which_it_was_made() {
 }
 
 // Thesis §6.4: "1. If the leader has not yet marked an entry from its current term committed, it waits until
-// it has done so."
+// it has done so." What was committed and answered is at nodes 0 and 1; node 1 leads, and does not know. Node 2
+// says that it follows, and lacks the entry.
 #[test]
 fn a_new_leader_answers_no_read_before_it_knows_what_is_committed() {
     let mut cluster = Cluster::new(3);
     cluster.elect(0);
-    // Committed and answered, and node 1 does not know that it is committed.
-    assert_eq!(cluster.run(0, write(7)), Some(WRITTEN));
+    assert_eq!(cluster.run_among(0, write(7), &[0, 1]), Some(WRITTEN));
     cluster.stop(0);
     (1..3).for_each(|node| cluster.lose_patience(node));
     cluster.fire(1, Timer::Election);
     cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. } | Msg::Vote { .. }));
     assert!(cluster.leads(1));
+    // Rounds 1 and 2 are answered; what the leader sends because of that is late.
+    cluster.deliver_one(|e| e.to == 2);
+    cluster.deliver_one(|e| e.to == 1);
+    let late = std::mem::take(&mut cluster.network);
     let read = cluster.ask(1, READ);
+    cluster.deliver_one(|e| e.to == 2);
+    cluster.deliver_one(|e| e.to == 1);
+    let Role::Leader(leading) = &cluster.node(1).role else { panic!("it leads") };
+    assert_eq!((leading.rounds.confirmed, cluster.commit_index(1)), (2, 1));
     assert_eq!(cluster.answer(read), None);
+    cluster.network.extend(late);
     cluster.deliver();
     assert_eq!(cluster.answer(read), Some(&holds(7)));
 }

@@ -415,3 +415,19 @@ fn a_leader_sends_before_it_writes_and_counts_itself_after() {
     let (sent, written) = (place(&out, |e| matches!(e, Effect::Send { .. })), place(&out, writes));
     assert!(sent.is_some() && sent < written, "{out:?}");
 }
+
+// §5.1: an answer of a term before says nothing: the follower's log has changed since. (This one was given to
+// the same leader, in a term in which it led too.)
+#[test]
+fn an_answer_of_an_earlier_term_does_not_count() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.restart(0);
+    cluster.elect(0);
+    cluster.ask(0, write(7));
+    cluster.network.clear();
+    let (term, mark) = (Term(1), Mark { session: Index(0), round: 1 });
+    let outcome = Outcome::Matches(cluster.view(0).log_last().index);
+    cluster.step(0, Input::Msg { from: NodeId(1), msg: Msg::Appended { term, mark, outcome } });
+    assert_eq!((cluster.term(0), cluster.commit_index(0)), (2, 2), "the write is at node 0 only");
+}
