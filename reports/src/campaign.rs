@@ -6,7 +6,7 @@
 use crate::interrupt::{Alarm, Interrupt};
 use crate::judge::{self, Question, message_of};
 use crate::names::last_part;
-use crate::progress::{Sign, Watcher};
+use crate::progress::{Sign, Watched, Watcher};
 use crate::report::Judgement;
 use crate::report::mutants::SmallSize;
 use crate::report::run::{CaseReport, End, FailedRun, Happened, Scenario, Scene, SeedsReport};
@@ -46,8 +46,8 @@ pub struct Campaign<'t> {
     pub shrink_time: Duration,
     /// Whether the user wants to stop.
     pub interrupt: &'t Interrupt,
-    /// Whether to show signs of life.
-    pub is_watched: bool,
+    /// When to show signs of life.
+    pub watched: Watched,
 }
 
 /// A failure made small.
@@ -145,9 +145,12 @@ impl Campaign<'_> {
             ..Limits::default()
         };
         let which = if number > 0 { format!("case {number}") } else { "all schedules".to_owned() };
-        let watcher = self.watch(&format!("model, {which}"), move |_| {
+        let watcher = self.watch(&format!("model, {which}"), move |elapsed| {
             let numbers = format!("{} states or walks", thousands(progress.load(Relaxed)));
-            Sign { done: 0, total: 0, numbers }
+            match time {
+                Some(time) => Sign { numbers, ..until(elapsed, time) },
+                None => Sign { done: 0, total: 0, numbers },
+            }
         });
         let explored = catch_unwind(AssertUnwindSafe(|| explore(limits)));
         let exploration = explored.unwrap_or_else(|panic| {
@@ -218,7 +221,7 @@ impl Campaign<'_> {
 
     fn watch(&self, what: &str, look: impl Fn(Duration) -> Sign + Send + 'static) -> Option<Watcher> {
         let name = format!("{}, {what}", last_part(self.pattern.entry().name));
-        self.is_watched.then(|| Watcher::of(&name, look))
+        Watcher::when(self.watched, &name, look)
     }
 }
 

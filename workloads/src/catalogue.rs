@@ -140,7 +140,15 @@ pub struct Request {
 impl Request {
     /// Everything drawn from the seed, all the trouble there is, no mistakes.
     pub fn new(world: WorldName) -> Request {
-        Request { world, workload: None, nodes: None, clients: None, length_ms: None, nemeses: None, mutant: None }
+        Request {
+            world,
+            workload: None,
+            nodes: None,
+            clients: None,
+            length_ms: None,
+            nemeses: None,
+            mutant: None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::judge::guarded;
 use crate::names::{mutant_named, pattern_named, refused, worlds_named};
 use crate::panics;
+use crate::progress::Watched;
 use crate::report::Failure;
 use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, json};
 use crate::report::run::End;
@@ -49,7 +50,7 @@ pub fn run_pattern(
         jobs: jobs(args.jobs),
         shrink_time: args.shrink_time,
         interrupt: &interrupt,
-        is_watched: true,
+        watched: Watched::WhenLong,
     };
     let mut show = Show::new(args, streams, mutants.iter().map(|(name, _)| *name));
     show.intro(&campaign, &mutants, &worlds)?;

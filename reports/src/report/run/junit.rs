@@ -48,7 +48,7 @@ impl RunJunit {
                 for case in cases {
                     let status = case_status(case, report.failed.as_ref());
                     let name = format!("{world}, case {}: {}", case.number, case.about);
-                    let out = case.exploration.extent.to_string();
+                    let out = text::extent(&case.exploration.extent);
                     self.push(report, name, status, case.elapsed, Some(out));
                 }
                 if *left > 0 {
@@ -98,7 +98,7 @@ fn case_status(case: &CaseReport, failed: Option<&Failed>) -> TestCaseStatus {
             let story = text::story(&failed.told, failed.shrunk, Limit::usual("see timeline.txt"), WIDTH);
             failing(failed, &plain(&story))
         }
-        _ => broken("unknown", "no verdict", &case.exploration.extent.to_string()),
+        _ => broken("unknown", "no verdict", &text::extent(&case.exploration.extent)),
     }
 }
 

@@ -106,7 +106,14 @@ impl Shared {
             requests: 0,
             done: 0,
         };
-        Shared { seed, nodes, disk_us, jitter_ns, plan: RefCell::new(plan.clone()), state: RefCell::new(state) }
+        Shared {
+            seed,
+            nodes,
+            disk_us,
+            jitter_ns,
+            plan: RefCell::new(plan.clone()),
+            state: RefCell::new(state),
+        }
     }
 
     pub(super) fn state(&self) -> RefMut<'_, State> {
@@ -181,7 +188,8 @@ impl Shared {
 
     /// Whether a machine is without power, by a fault that lasts.
     pub(super) fn is_dark(&self, id: NodeId) -> bool {
-        let is_power = |&fault: &usize| matches!(self.plan.borrow().faults[fault].kind, FaultKind::PowerLoss(_));
+        let is_power =
+            |&fault: &usize| matches!(self.plan.borrow().faults[fault].kind, FaultKind::PowerLoss(_));
         self.machine(id).downed_by.iter().any(is_power)
     }
 
