@@ -276,13 +276,24 @@ pub enum OutputFormat {
     Junit,
 }
 
-/// What `models`, `list` and `mutants` print.
+/// What `models` and `list` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// For people
     Text,
     /// For programs: JSON
     Json,
+}
+
+/// What `mutants` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people: a row as soon as it is known
+    Text,
+    /// For programs: one JSON object per pattern
+    Json,
+    /// For the web: a Markdown document, with the command that makes it again
+    Markdown,
 }
 
 /// `0.5`, `60`: a duration in seconds.

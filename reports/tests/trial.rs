@@ -70,6 +70,34 @@ fn raft_passes_its_mistakes_are_caught_and_the_newcomer_is_told_what_that_means(
     }
 }
 
+// Numbers differ from machine to machine, words do not.
+#[test]
+fn the_readme_shows_what_it_says() {
+    let plan = Plan { budget: short(), ..Plan::usual().unwrap() };
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let block =
+        readme.split("```console\n$ cargo run --release\n").nth(1).unwrap().split("```").next().unwrap();
+    let printed = words(&trial(&plan, 100).1);
+    let said = |text: &str| printed.contains(text) && words(block).contains(text);
+    for text in [
+        "Raft on trial: one log, kept by a majority, applied everywhere. Clients use it",
+        "swarm thousands of hostile schedules a second, every fault nothing wrong: ",
+        "Would it say so if something were wrong?",
+        "local-read Reads are answered from the leader's state",
+        "Not linearizable: no order explains these 2 operations.",
+        "Nothing wrong with Raft. Both mistakes were caught.",
+        "partition ",
+        "it was checked again by a validator that shares no code with the checker which found it.",
+        "other runs may show some.",
+    ] {
+        assert!(
+            said(text),
+            "copy what the command prints into README.md: {text:?} is not in both\n{printed}"
+        );
+    }
+}
+
 #[test]
 fn what_is_wrong_is_told_written_and_the_last_word() {
     let files = Files::new();

@@ -2,7 +2,7 @@
 
 use super::{Stopped, Streams};
 use crate::args::pattern::ReplayArgs;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Patience};
 use crate::diagnostic::{InputError, Quote};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -107,7 +107,7 @@ fn look(campaign: &Campaign<'_>, replay: &Replay, file: &Path) -> Result<Done, I
         return Err(refused(message));
     }
     let case = campaign
-        .look(named.case, replay.mutant.as_deref(), None)
+        .look(named.case, replay.mutant.as_deref(), Patience::Any)
         .map_err(|error| in_file(file, crate::names::refused(&error)))?;
     Ok(looked(campaign, &case))
 }

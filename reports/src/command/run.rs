@@ -7,7 +7,7 @@ use super::{Page, Stopped, Streams};
 use crate::again;
 use crate::args::OutputFormat;
 use crate::args::pattern::{LoadArgs, RunArgs, SEED_MAX};
-use crate::campaign::{Campaign, Small, seeds_usual};
+use crate::campaign::{Campaign, Patience, Shares, Small, seeds_usual};
 use crate::diagnostic::InputError;
 use crate::evidence;
 use crate::exit::Exit;
@@ -107,6 +107,9 @@ impl Plan {
         request(pattern, &args.load, WorldName::Swarm, None)?;
         let mut worlds = worlds_named(pattern, &args.world)?;
         let is_model = |world: &WorldName| *world == WorldName::Model;
+        if args.world.is_empty() && args.case.is_none() && pattern.cases().is_empty() {
+            worlds.retain(|world| !is_model(world));
+        }
         let seeded = args.seed.map(|_| "--seed").or(args.seeds.map(|_| "--seeds")).or(seeded(&args.load));
         if let Some(option) = seeded {
             if worlds.iter().all(is_model) {
@@ -183,12 +186,12 @@ impl Plan {
         let request = request(pattern, &args.load, world, self.mutant.as_deref())?;
         let refused = |error: RequestError| refused(&error);
         let report = campaign.hunt(&request, seeds(args, world), args.time).map_err(refused)?;
-        let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(report)), None)) };
+        let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(Box::new(report))), None)) };
         let (culprit, command) =
             (Culprit::Seed(seed), again::seed(printer.page.streams.program, name, &request, seed));
         printer.announce(name, world, culprit, &command);
         match campaign.make_small(&request, seed).map_err(refused)? {
-            Some(small) => Ok((Ok(Looked::Seeds(report)), Some((culprit, command, small)))),
+            Some(small) => Ok((Ok(Looked::Seeds(Box::new(report))), Some((culprit, command, small)))),
             None => {
                 let message = format!("seed {seed} failed, and passed when it was run again");
                 Ok((Err(message), None))
@@ -203,15 +206,13 @@ impl Plan {
         printer: &mut Printer<'_, '_>,
     ) -> Result<Found, InputError> {
         let (name, mutant) = (campaign.pattern.entry().name, self.mutant.as_deref());
-        let deadline = time.and_then(|time| Instant::now().checked_add(time));
+        let mut shares = time.map(|time| Shares::of(time, self.cases.len()));
         let mut cases = vec![];
         for (at, &number) in self.cases.iter().enumerate() {
             if at > 0 && campaign.interrupt.is_asked() {
                 break;
             }
-            // What one case leaves of its share, the others have.
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let share = left.map(|left| left / (self.cases.len() - at) as u32);
+            let share = shares.as_mut().map_or(Patience::Any, |shares| Patience::Fill(shares.share()));
             let case = campaign.look(number, mutant, share).map_err(|error| refused(&error))?;
             let is_failure = case.exit() == Exit::Invalid;
             cases.push(case);

@@ -7,7 +7,7 @@ use super::run::jobs;
 use super::{Page, Stopped, Streams};
 use crate::again;
 use crate::args::pattern::SEED_MAX;
-use crate::campaign::{Campaign, Small};
+use crate::campaign::{Campaign, Patience, Shares, Small};
 use crate::evidence;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -213,13 +213,12 @@ impl Trial<'_, '_> {
 
     /// Each case gets an equal share of the time; what it leaves, the others have.
     fn look(&mut self) -> Result<Found, Failure> {
-        let deadline = Instant::now() + self.plan.budget.model;
         let all = self.plan.pattern.cases().len();
+        let mut shares = Shares::of(self.plan.budget.model, all);
         let mut cases = vec![];
         while cases.len() < all && (cases.is_empty() || !self.campaign.interrupt.is_asked()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let share = left / (all - cases.len()) as u32;
-            let case = self.campaign.look(cases.len() + 1, None, Some(share)).map_err(ours)?;
+            let case =
+                self.campaign.look(cases.len() + 1, None, Patience::Fill(shares.share())).map_err(ours)?;
             let failed = case.exit() == Exit::Invalid;
             cases.push(case);
             if failed {
@@ -245,14 +244,14 @@ impl Trial<'_, '_> {
         let request = Request::new(world);
         let time = self.plan.budget.of(world);
         let report = self.campaign.hunt(&request, 0..SEED_MAX, Some(time)).map_err(ours)?;
-        let Some(seed) = report.hunt.failing else { return Ok((Looked::Seeds(report), None)) };
+        let Some(seed) = report.hunt.failing else { return Ok((Looked::Seeds(Box::new(report)), None)) };
         let name = self.plan.pattern.entry().name;
         let command = again::seed(self.program, name, &request, seed);
         // Before anything is done about it.
         self.page.print(&announcement(Culprit::Seed(seed), &command));
         let small = self.campaign.make_small(&request, seed).map_err(ours)?;
         let small = small.ok_or_else(|| passes_again(seed))?;
-        Ok((Looked::Seeds(report), Some((Culprit::Seed(seed), command, small))))
+        Ok((Looked::Seeds(Box::new(report)), Some((Culprit::Seed(seed), command, small))))
     }
 
     fn mistake(&mut self, mistake: Mistake) -> MistakeReport {

@@ -51,7 +51,7 @@ pub enum Looked {
         left: usize,
     },
     /// Seeds, up to the first that fails.
-    Seeds(SeedsReport),
+    Seeds(Box<SeedsReport>),
 }
 
 /// A case of the model world.

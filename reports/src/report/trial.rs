@@ -2,11 +2,10 @@
 
 use super::run::text::{self, seconds};
 use super::run::timeline::Limit;
-use super::run::{FailedRun, Looked, Scene, WorldReport, faults};
+use super::run::{CaseReport, FailedRun, Looked, Scene, SeedsReport, WorldReport, faults};
 use super::timeline::draw;
 use crate::exit::Exit;
 use crate::names::last_part;
-use crate::report::run::CaseReport;
 use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, count, pad, paint, printable, thousands, wrap_into};
 use shakedown_checkers::verdict::Verdict;
 use shakedown_workloads::catalogue::Entry;
@@ -85,22 +84,17 @@ impl TrialReport {
         self.seeds().map(|report| report.hunt.seeds).sum()
     }
 
-    fn seeds(&self) -> impl Iterator<Item = &super::run::SeedsReport> {
+    fn seeds(&self) -> impl Iterator<Item = &SeedsReport> {
         self.worlds.iter().filter_map(|world| match &world.result {
-            Ok(Looked::Seeds(report)) => Some(report),
+            Ok(Looked::Seeds(report)) => Some(report.as_ref()),
             _ => None,
         })
     }
 
     fn cases(&self) -> impl Iterator<Item = &CaseReport> {
-        let of = |world: &'_ WorldReport| match &world.result {
-            Ok(Looked::Cases { .. }) => true,
-            Ok(Looked::Seeds(_)) | Err(_) => false,
-        };
-        let model = self.worlds.iter().filter(move |world| of(world));
-        model.flat_map(|world| match &world.result {
+        self.worlds.iter().flat_map(|world| match &world.result {
             Ok(Looked::Cases { cases, .. }) => cases.as_slice(),
-            _ => &[],
+            Ok(Looked::Seeds(_)) | Err(_) => &[],
         })
     }
 
@@ -492,7 +486,7 @@ fn what_it_means(report: &TrialReport) -> String {
 /// What to do next.
 pub fn next(report: &TrialReport, mutant: Option<&str>, program: &str, width: usize) -> String {
     let pattern = last_part(report.pattern.name);
-    let replay = report.worlds.iter().find_map(|world| Some(world.failed.as_ref()?.files.as_ref().ok()?));
+    let replay = report.worlds.iter().find_map(|world| world.failed.as_ref()?.files.as_ref().ok());
     let mut rows: Vec<(String, &str)> = vec![];
     rows.extend(replay.map(|files| (files.command.clone(), "the failure, again")));
     rows.push((format!("{program} run {pattern} --time 10m"), "the same, for ten minutes in each world"));

@@ -45,6 +45,10 @@ impl RunJunit {
                 self.push(report, world.to_owned(), status, seeds.elapsed, out);
             }
             Ok(Looked::Cases { cases, left }) => {
+                if cases.is_empty() {
+                    let status = broken("unknown", "no cases", &explanation());
+                    self.push(report, world.to_owned(), status, report.elapsed, None);
+                }
                 for case in cases {
                     let status = case_status(case, report.failed.as_ref());
                     let name = format!("{world}, case {}: {}", case.number, case.about);
