@@ -117,7 +117,8 @@ fn workloads_have_names() {
     assert!(text.contains("\"workload\": \"counter\""), "{text}");
     let read = Replay::parse(&text).expect("what is written can be read");
     assert_eq!(raft().replay(&read, WorldName::Swarm).unwrap().finding, failure.ran.finding);
-    let nameless = Replay { workload: None, ..read };
+    let mut nameless = read;
+    nameless.workload = None;
     let refused = raft().replay(&nameless, WorldName::Swarm).unwrap_err();
     assert!(refused.to_string().contains("expected one of register, kv"), "{refused}");
     let refused = raft().run(&asked("queue"), 0).unwrap_err();
