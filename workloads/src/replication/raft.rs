@@ -91,7 +91,7 @@ impl<S: Object> Definition for Of<S> {
         not_covered: "nodes that lie; both copies of a record lost on one disk (the node stays down); with \
                       leases, clocks that jump, or run wrong by more than the bound",
         source: "Ongaro & Ousterhout, In Search of an Understandable Consensus Algorithm, 2014; Ongaro, thesis, 2014",
-        worlds: &[WorldName::Swarm, WorldName::Sim],
+        worlds: &WorldName::ALL,
         nemeses: &Nemesis::ALL,
     };
 
