@@ -1,6 +1,8 @@
 //! Raft, as the catalogue knows it: one algorithm, six objects.
 
 mod operation;
+#[cfg(feature = "peers")]
+pub mod tikv;
 
 pub use operation::Kind;
 

@@ -198,7 +198,7 @@ impl<S: StateMachine> Raft<S> {
                 self.configurations.cut(after);
             }
         }
-        let entries = entries.split_off(known);
+        entries.drain(..known);
         for (i, entry) in entries.iter().enumerate() {
             self.configurations.note(after.plus(i + 1), &entry.payload);
         }

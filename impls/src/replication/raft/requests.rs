@@ -12,6 +12,7 @@ use super::sessions::Seen;
 use super::{Cx, Leadership, Msg, Mutant, Op, Raft, Ret, RetOf, Role, StateMachine};
 use crate::protocol::{ClientId, Data, Effect, NodeId, RequestId, Time};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 /// Who is to be answered, and where.
@@ -58,13 +59,14 @@ impl<C: Data> Held<C> {
     /// Takes a request, unless the client has gone on to a later one. The oldest goes if there are more
     /// than `max`.
     fn hold(&mut self, client: ClientId, id: RequestId, op: Op<C>, since: Time, max: usize) -> bool {
-        if self.by_client.get(&client).is_some_and(|waiting| waiting.id > id) {
-            return false;
-        }
         let (arrival, sent_in) = (self.arrived, Term(0));
         let waiting = Waiting { id, op, since, arrival, asked: arrival, sent_in, sent: since };
+        match self.by_client.entry(client) {
+            Entry::Occupied(held) if held.get().id > id => return false,
+            Entry::Occupied(mut held) => drop(held.insert(waiting)),
+            Entry::Vacant(place) => drop(place.insert(waiting)),
+        }
         self.arrived += 1;
-        self.by_client.insert(client, waiting);
         if self.by_client.len() > max {
             let oldest = self.by_client.iter().min_by_key(|(_, waiting)| waiting.arrival);
             let oldest = *oldest.expect("there are more than max").0;
@@ -79,11 +81,7 @@ impl<C: Data> Held<C> {
 
     /// Whether somebody waited for it.
     fn release(&mut self, client: ClientId, id: RequestId) -> bool {
-        let waits = self.get_mut(client, id).is_some();
-        if waits {
-            self.by_client.remove(&client);
-        }
-        waits
+        take_if(&mut self.by_client, client, |waiting| waiting.id == id).is_some()
     }
 
     /// How many there are.
@@ -97,8 +95,9 @@ impl<C: Data> Held<C> {
 pub(super) struct Proposals(BTreeMap<ClientId, Asker>);
 
 impl Proposals {
-    pub(super) fn expect(&mut self, asker: Asker) {
-        self.0.insert(asker.client, asker);
+    /// Whether somebody waits for the same already; from now on it is this one.
+    pub(super) fn expect(&mut self, asker: Asker) -> bool {
+        self.0.insert(asker.client, asker).is_some_and(|before| before.id == asker.id)
     }
 
     /// Whether the client waits for something that it asked after `id`.
@@ -106,16 +105,16 @@ impl Proposals {
         self.0.get(&client).is_some_and(|asker| asker.id > id)
     }
 
-    fn get(&self, client: ClientId, id: RequestId) -> Option<&Asker> {
-        self.0.get(&client).filter(|asker| asker.id == id)
-    }
-
     fn take(&mut self, client: ClientId, id: RequestId) -> Option<Asker> {
-        let asker = self.get(client, id).copied();
-        if asker.is_some() {
-            self.0.remove(&client);
-        }
-        asker
+        take_if(&mut self.0, client, |asker| asker.id == id)
+    }
+}
+
+/// Takes what a client has, if it is the one.
+fn take_if<T>(map: &mut BTreeMap<ClientId, T>, client: ClientId, is_it: impl Fn(&T) -> bool) -> Option<T> {
+    match map.entry(client) {
+        Entry::Occupied(entry) if is_it(entry.get()) => Some(entry.remove()),
+        Entry::Occupied(_) | Entry::Vacant(_) => None,
     }
 }
 
@@ -142,20 +141,19 @@ impl<S: StateMachine> Raft<S> {
 
     /// Does what can be done for a request that is held.
     fn pursue(&mut self, cx: &mut Cx<'_, S>, client: ClientId) {
-        let has_say = self.membership(cx).voters.contains(self.id);
+        let Some(leader) = self.leader else {
+            // With a say it waits: there will be an election.
+            if self.held.guide.is_some() || !self.membership(cx).voters.contains(self.id) {
+                self.ask_one(cx, client);
+            }
+            return;
+        };
         let Some(waiting) = self.held.by_client.get_mut(&client) else { return };
         let (id, op) = (waiting.id, waiting.op.clone());
-        match self.leader {
-            Some(leader) if leader == self.id => {
-                waiting.sent_in = self.disk.current_term;
-                self.serve(cx, Asker { node: self.id, client, id }, op);
-            }
-            Some(leader) => {
-                (waiting.sent_in, waiting.sent) = (self.disk.current_term, cx.now);
-                cx.send(leader, Msg::Forward { client, id, op });
-            }
-            None if !has_say || self.held.guide.is_some() => self.ask_one(cx, client),
-            None => {} // There will be an election.
+        (waiting.sent_in, waiting.sent) = (self.disk.current_term, cx.now);
+        match leader == self.id {
+            true => self.serve(cx, Asker { node: self.id, client, id }, op),
+            false => cx.send(leader, Msg::Forward { client, id, op }),
         }
     }
 
@@ -273,12 +271,11 @@ impl<S: StateMachine> Raft<S> {
         if leading.proposals.has_later(client, id) && !cx.has(Mutant::NoSessions) {
             return;
         }
-        let is_known = leading.proposals.get(client, id).is_some();
         let uncommitted = self.disk.log.last().index.past(self.commit_index) + leading.batch.len();
         if uncommitted >= cx.config.limits.uncommitted {
             return cx.note("overloaded", format!("{uncommitted} entries are not committed"));
         }
-        leading.proposals.expect(asker);
+        let is_known = leading.proposals.expect(asker);
         if !is_known || cx.has(Mutant::NoSessions) {
             self.gather(cx, Payload::Command { client, id, command });
         }
