@@ -1,3 +1,4 @@
 //! Replication: the same data on several nodes.
 
 pub mod leaderless;
+pub mod raft;

@@ -1,0 +1,4 @@
+//! Raft, as others have written it.
+
+#[cfg(feature = "peers")]
+pub mod openraft;
