@@ -10,19 +10,20 @@ use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::raft::Registers;
 use shakedown_workloads::judge::judge;
 use shakedown_workloads::outcome::Counts;
-use shakedown_workloads::replication::raft::openraft::{Misuse, run};
+use shakedown_workloads::replication::raft::openraft::{Trap, run};
 use shakedown_workloads::scenario::{Scenario, Settings};
 use shakedown_workloads::world::sim::SERVER_NEMESES;
 
 #[allow(clippy::disallowed_methods, reason = "it measures how long the world takes, from outside")]
 fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let misuse = match words.first().map(String::as_str) {
-        Some("committed-later") => Some(Misuse::CommittedLater),
-        Some("asks-again") => Some(Misuse::AsksAgain),
+    let trap = match words.first().map(String::as_str) {
+        Some("committed-later") => Some(Trap::CommittedLater),
+        Some("asks-again") => Some(Trap::AsksAgain),
+        Some("purges-at-once") => Some(Trap::PurgesAtOnce),
         _ => None,
     };
-    words.drain(..usize::from(misuse.is_some()));
+    words.drain(..usize::from(trap.is_some()));
     let numbers: Vec<u64> = words.iter().map(|seed| seed.parse().expect("a number of seeds")).collect();
     let (from, until) = match numbers[..] {
         [] => (0, 200),
@@ -34,7 +35,7 @@ fn main() {
     let (mut total, mut operations, mut answered, mut found) = (Counts::default(), 0, 0, 0);
     for seed in from..until {
         let scenario = Scenario::draw(seed, &settings);
-        let mut outcome = run::<Registers>(&scenario, misuse, false);
+        let mut outcome = run::<Registers>(&scenario, trap, false);
         if let Some(finding) = judge::<Op>(&mut outcome, scenario.recovery_ms) {
             found += 1;
             println!("seed {seed}: {}: {finding}", finding.kind());

@@ -27,11 +27,20 @@ impl Disk {
     }
 
     /// All of a file; nothing if there is none.
-    pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
-        match read(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(vec![]),
-            other => other,
-        }
+    ///
+    /// A process that was killed leaves what it wrote, and did not sync, to be read by the next. That has to
+    /// be durable before anybody acts on it: a node that says of such an entry that it has it would lose
+    /// with the power what it said.
+    pub(super) async fn load(&self, path: &str) -> io::Result<Vec<u8>> {
+        let bytes = match read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
+            other => other?,
+        };
+        let file = OpenOptions::new().append(true).open(path)?;
+        self.take_time().await;
+        file.sync_all()?;
+        sync_dir("/")?;
+        Ok(bytes)
     }
 
     /// Adds bytes at a file's end, and waits until they are durable.

@@ -1,9 +1,11 @@
 //! The log, the vote and what is known to be committed: in memory to be read, in a file to survive.
 //!
 //! The file is our driver's log ([`crate::driver::log`]). Openraft waits for each write before it does
-//! anything else, so writes never overlap. Purging writes the file anew with what is left.
+//! anything else, so writes never overlap. Purging writes the file anew with what is left; before that it
+//! waits for the snapshot that holds what is purged, which openraft does not ([`super`]).
 
 use super::disk::Disk;
+use super::machine::Snapshots;
 use super::{Entry, LogId, StorageError, Types, Vote};
 use crate::driver::log::{Next, append, recover};
 use openraft::storage::{LogFlushed, RaftLogStorage};
@@ -69,6 +71,8 @@ pub(super) struct Log {
     /// Whether what is committed is durable before it is applied. Else it goes with the next record.
     commits_durably: bool,
     committed: Option<LogId>,
+    /// What has to hold an entry durably before it is purged, if that is looked at.
+    snapshots: Option<Rc<Snapshots>>,
 }
 
 /// Reads it.
@@ -78,15 +82,19 @@ pub(super) struct Reader {
 
 impl Log {
     /// Opens what is there. `Err`: it is damaged beyond repair, or the disk fails.
-    pub(super) async fn open(disk: Disk, commits_durably: bool) -> Result<Log, Box<dyn std::error::Error>> {
-        let recovered = recover::<Record>(&Disk::read(PATH)?)?;
+    pub(super) async fn open(
+        disk: Disk,
+        commits_durably: bool,
+        snapshots: Option<Rc<Snapshots>>,
+    ) -> Result<Log, Box<dyn std::error::Error>> {
+        let recovered = recover::<Record>(&disk.load(PATH).await?)?;
         if let Some(clean) = recovered.clean {
             disk.replace(PATH, &clean).await?;
         }
         let mut held = Held::default();
         recovered.records.into_iter().for_each(|record| held.take(record));
         let (held, next) = (Rc::new(RefCell::new(held)), recovered.next);
-        Ok(Log { held, disk, next, commits_durably, committed: None })
+        Ok(Log { held, disk, next, commits_durably, committed: None, snapshots })
     }
 
     async fn write(&mut self, records: Vec<Record>) -> io::Result<()> {
@@ -168,6 +176,9 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.reach(upto).await.map_err(|error| StorageIOError::write_logs(&error))?;
+        }
         self.held.borrow_mut().take(Record::Purged(upto));
         (self.next, self.committed) = (Next::default(), None);
         let mut bytes = vec![];

@@ -8,11 +8,11 @@ use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, ErrorSubject, ErrorVerb, RaftSnapshotBuilder, StorageIOError};
 use serde::{Deserialize, Serialize};
 use shakedown_impls::replication::raft::StateMachine;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::rc::Rc;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 
 const PATH: &str = "/snapshot";
 
@@ -41,27 +41,66 @@ struct Applied<S> {
     waiting: Vec<(LogId, oneshot::Sender<()>)>,
 }
 
+/// How far the snapshot in the file goes.
+#[derive(Default)]
+pub(super) struct Snapshots {
+    last: Cell<Option<LogId>>,
+    /// One could not be written; nothing more will come.
+    failed: Cell<bool>,
+    changed: Notify,
+}
+
+impl Snapshots {
+    /// Waits until it holds what `upto` names. Only the log does, so that there is one who waits.
+    pub(super) async fn reach(&self, upto: LogId) -> io::Result<()> {
+        while self.last.get() < Some(upto) {
+            if self.failed.get() {
+                return Err(io::Error::other("the snapshot that holds what is to be purged was not written"));
+            }
+            self.changed.notified().await;
+        }
+        Ok(())
+    }
+
+    fn saved(&self, last: Option<LogId>) {
+        self.last.set(last);
+        self.changed.notify_one();
+    }
+
+    fn fails(&self) {
+        self.failed.set(true);
+        self.changed.notify_one();
+    }
+}
+
 /// A node's state machine. Its clones are the same one.
 pub(super) struct Machine<S> {
     applied: Rc<RefCell<Applied<S>>>,
     disk: Disk,
     /// Writes of the snapshot's file, one after another: a built one and an installed one may meet.
     writes: Rc<Mutex<()>>,
+    snapshots: Rc<Snapshots>,
     /// What snapshots of this start are called, before their number.
     name: String,
 }
 
 impl<S> Clone for Machine<S> {
     fn clone(&self) -> Machine<S> {
-        let Machine { applied, disk, writes, name } = self;
-        Machine { applied: applied.clone(), disk: disk.clone(), writes: writes.clone(), name: name.clone() }
+        let Machine { applied, disk, writes, snapshots, name } = self;
+        Machine {
+            applied: applied.clone(),
+            disk: disk.clone(),
+            writes: writes.clone(),
+            snapshots: snapshots.clone(),
+            name: name.clone(),
+        }
     }
 }
 
 impl<S: StateMachine> Machine<S> {
     /// Opens what is there.
-    pub(super) fn open(disk: Disk, name: String) -> Result<Machine<S>, Box<dyn Error>> {
-        let saved = recover::<Saved>(&Disk::read(PATH)?)?.records.pop();
+    pub(super) async fn open(disk: Disk, name: String) -> Result<Machine<S>, Box<dyn Error>> {
+        let saved = recover::<Saved>(&disk.load(PATH).await?)?.records.pop();
         let mut applied = Applied {
             state: S::default(),
             last: None,
@@ -70,10 +109,18 @@ impl<S: StateMachine> Machine<S> {
             built: 0,
             waiting: vec![],
         };
+        let snapshots = Snapshots::default();
         if let Some(saved) = saved {
+            snapshots.saved(saved.meta.last_log_id);
             applied.becomes(saved)?;
         }
-        Ok(Machine { applied: Rc::new(RefCell::new(applied)), disk, writes: Rc::default(), name })
+        let (applied, snapshots) = (Rc::new(RefCell::new(applied)), Rc::new(snapshots));
+        Ok(Machine { applied, disk, writes: Rc::default(), snapshots, name })
+    }
+
+    /// How far its snapshots go.
+    pub(super) fn snapshots(&self) -> Rc<Snapshots> {
+        self.snapshots.clone()
     }
 
     /// Waits until what `upto` names has been applied.
@@ -103,8 +150,11 @@ impl<S: StateMachine> Machine<S> {
         }
         let mut bytes = vec![];
         append(&mut Next::default(), [&saved], &mut bytes);
-        let written = self.disk.replace(PATH, &bytes).await;
-        written.map_err(|error| StorageIOError::write_snapshot(Some(saved.meta.signature()), &error))?;
+        if let Err(error) = self.disk.replace(PATH, &bytes).await {
+            self.snapshots.fails();
+            return Err(StorageIOError::write_snapshot(Some(saved.meta.signature()), &error).into());
+        }
+        self.snapshots.saved(saved.meta.last_log_id);
         self.applied.borrow_mut().saved = Some(saved);
         Ok(())
     }
