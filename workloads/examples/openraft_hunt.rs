@@ -19,7 +19,6 @@ fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let trap = match words.first().map(String::as_str) {
         Some("committed-later") => Some(Trap::CommittedLater),
-        Some("asks-again") => Some(Trap::AsksAgain),
         Some("purges-at-once") => Some(Trap::PurgesAtOnce),
         _ => None,
     };

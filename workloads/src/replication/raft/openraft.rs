@@ -10,16 +10,16 @@
 //! | log, vote, what is committed | in one file, synced before openraft goes on (`openraft/log.rs`) |
 //! | snapshots | replaced as a whole; after a start, the state machine is the snapshot (`openraft/machine.rs`) |
 //! | messages | a connection for each stream of openraft's, one call at a time (`openraft/network.rs`) |
-//! | clients | ask any node, go on to the leader that it names, once an ask (a call that is turned away did nothing) |
+//! | clients | ask any node, go on to the leader that it names, a few times an ask (a call that is turned away did nothing) |
 //! | reads | the leader asks a quorum whether it leads, and waits until it has applied what was committed then |
 //! | a cluster's beginning | each node that has nothing is told of all nodes: openraft allows that if it is the same |
 //!
 //! Settings are openraft's defaults, but for snapshots: in half of the runs they are taken after a few
 //! entries and sent in small pieces.
 //!
-//! # Three traps
+//! # Two traps
 //!
-//! Each looks like the way to use openraft 0.9, and simulation finds it wrong. We step around them; each
+//! Both look like the way to use openraft 0.9, and simulation finds them wrong. We step around them; each
 //! can be switched on ([`Trap`]), to show what comes of it.
 //!
 //! **Not making durable what is committed** ([`Trap::CommittedLater`]). Openraft calls that optional. But
@@ -35,26 +35,37 @@
 //! (Openraft's issue 1511. The documentation of `save_committed` says that who leaves it out must not
 //! serve reads before the next commit; version 0.10 has `wait_for_recovery`.)
 //!
-//! **Asking again when a write is answered with `ForwardToLeader`** ([`Trap::AsksAgain`]). The error
-//! comes from a node that did not take the write, and also from one that took it, lost the lead, and had to
-//! cut the entry off. Then another node may have it still, and commit it: with five nodes, whoever asks
-//! again writes twice. (Issue 2095; the documentation says since that the error tells whom to ask and not
-//! what happened.) The two look alike. So a node says here that it did nothing only if it knew, before it
-//! took the write, that it does not lead; after that, of any error nobody knows.
-//!
 //! **Purging the log when told to** ([`Trap::PurgesAtOnce`]). A follower that gets a snapshot has a task
 //! install it, and purges its log up to there without waiting for that (`install_full_snapshot` in
 //! `engine/handler/following_handler/mod.rs`; `PurgeLog` waits for nothing, `engine/command.rs`). If the
 //! power goes in between, neither the entries nor the snapshot are there, and the node does not start any
 //! more. So purging waits here until a snapshot is durable that holds what is purged.
 //!
-//! # What cannot be stepped around
+//! # What an error of a write means
 //!
-//! A leader that hears of a higher term while it is about to send a snapshot stops for good, with "when
-//! Read Snapshot(None): replication channel closed": the task that replicates to a follower ends when the
-//! follower names a higher vote, and whatever the leader gives it before it hears of that is an error
-//! of storage (`Inflight::Snapshot` in `run_command`, `core/raft_core.rs`). The node has to be started
-//! again, which is a finding ([`crate::judge::Finding::Broke`]): about one seed in two thousand.
+//! `ForwardToLeader` comes from a node that did not take the write, and also from one that took it, lost
+//! the lead, and had to cut the entry off. Then another node may have it still, and commit it: with five
+//! nodes, whoever asks again can be written twice (openraft's issue 2095; its documentation says since
+//! that the error tells whom to ask and not what happened). The two look alike. So a node says here that
+//! it did nothing only if it knew, before it took the write, that it does not lead; after that, of any
+//! error nobody knows.
+//!
+//! # What is left to be found
+//!
+//! Two faults of 0.9.25 are rare, and nothing is done about them here. Each is a finding about a node
+//! ([`crate::judge::Finding::Broke`]):
+//!
+//! - A leader that hears of a higher term while it is about to send a snapshot stops for good, with "when
+//!   Read Snapshot(None): replication channel closed". The task that replicates to a follower ends when the
+//!   follower names a higher vote, and what the leader gives it before it hears of that is taken for an
+//!   error of storage (`Inflight::Snapshot` in `run_command`, `core/raft_core.rs`). One usual seed in three
+//!   thousand: 1084.
+//! - A leader that has lost the lead purges its log at once, "since no other tasks are using the logs"
+//!   (`try_purge_log` in `engine/engine_impl.rs`). The tasks that replicated for it are, for they end in the
+//!   background. Such a task reads what is left of its range, and sends it as if it followed what it names
+//!   as the entry before; a follower that has not heard of the new term takes it, with a hole. Debug builds
+//!   assert that there is none (`append_entries` in `engine/handler/following_handler/mod.rs`), release
+//!   builds do not. It takes five nodes, seconds of partitions of two, and snapshots after a few entries.
 //!
 //! # Why runs repeat
 //!
@@ -84,7 +95,7 @@ use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::world::sim::{AskError, Server, ServerResult, run_server, run_server_traced};
-use ::openraft::error::{CheckIsLeaderError, ClientWriteError, InitializeError};
+use ::openraft::error::{CheckIsLeaderError, InitializeError};
 use ::openraft::{AsyncRuntime, Config, EmptyNode, SnapshotPolicy};
 use disk::Disk;
 use log::Log;
@@ -141,9 +152,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 pub enum Trap {
     /// What is committed becomes durable with the next record, not before it is applied.
     CommittedLater,
-    /// A write that a node took and then answered with the name of another leader is believed not to have
-    /// happened, and asked again.
-    AsksAgain,
     /// The log is purged while the snapshot that holds it is still being written.
     PurgesAtOnce,
 }
@@ -212,7 +220,7 @@ async fn live<S: StateMachine>(server: Server, setup: Setup) -> ServerResult {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
     let id = id_of(server.id);
     let raft = Raft::new(id, setup.config(), Peers, log, machine.clone()).await?;
-    let node = Node { id, raft: raft.clone(), machine, asks_again: setup.trap == Some(Trap::AsksAgain) };
+    let node = Node { id, raft: raft.clone(), machine };
     if !raft.is_initialized().await? {
         let nodes: BTreeMap<Id, EmptyNode> =
             (0..server.nodes).map(|node| (id_of(NodeId(node)), EmptyNode {})).collect();
@@ -252,7 +260,6 @@ struct Node<S> {
     id: Id,
     raft: Raft,
     machine: Machine<S>,
-    asks_again: bool,
 }
 
 impl<S: StateMachine> Node<S> {
@@ -295,9 +302,6 @@ impl<S: StateMachine> Node<S> {
         }
         match self.raft.client_write(command).await {
             Ok(written) => Answer::Done(written.data),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) if self.asks_again => {
-                Answer::Elsewhere(to.leader_id)
-            }
             Err(error) => Answer::Unknown(error.to_string()),
         }
     }
