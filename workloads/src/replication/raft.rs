@@ -1,5 +1,7 @@
 //! Raft, as the catalogue knows it: one algorithm, six objects.
 
+#[cfg(feature = "peers")]
+pub mod openraft;
 mod operation;
 #[cfg(feature = "peers")]
 pub mod tikv;
