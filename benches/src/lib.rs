@@ -4,12 +4,14 @@
 //! - [`peer`]: Porcupine's algorithm (the crate porcupine-rs) on our histories.
 //! - [`probe`]: one row in a process of its own, for peak memory and for what may never end.
 //! - [`table`]: the Markdown summary.
+//! - [`raft`]: clusters in memory, ours and the peers', under the same load.
 //!
 //! `cargo bench -p shakedown-benches` measures everything and rewrites the tables in
 //! `reports/figures`; a part of a row's name after it measures those rows only and writes nothing.
 
 pub mod peer;
 pub mod probe;
+pub mod raft;
 pub mod rows;
 pub mod table;
 

@@ -52,6 +52,14 @@ pub fn replay(program: &str, file: &Path) -> String {
     line(&[program, "replay", &file.display().to_string()])
 }
 
+/// Makes a published table again, wherever the repository is.
+pub fn table(typed: &[String], output: &Path) -> String {
+    let words = ["cargo", "run", "--release", "--", "mutants"].map(str::to_owned).into_iter();
+    let end = ["--format", "markdown", "--output"].map(str::to_owned).into_iter();
+    let words = words.chain(typed.iter().cloned()).chain(end).chain([output.display().to_string()]);
+    line(&words.collect::<Vec<_>>())
+}
+
 fn line(words: &[impl AsRef<str>]) -> String {
     // A word with a NUL in it never came from a shell.
     let quoted = words.iter().map(|word| shlex::try_quote(word.as_ref()).unwrap_or_default());

@@ -21,9 +21,10 @@ use std::time::Duration;
                   Judges recorded histories too: reads what Jepsen, Knossos, Porcupine or your own harness \
                   recorded, says whether one order of the operations explains every result, and proves its \
                   answer.\n\n\
-                  Without a command it judges two small histories that come with it, as a demonstration.",
+                  Without a command it puts a Raft cluster on trial, for about 20 seconds, and has it make two \
+                  famous mistakes, to see that they are caught.",
     after_help = "Examples:\n  \
-        shakedown                                     a demonstration\n  \
+        shakedown                                     a trial of Raft, 20 seconds\n  \
         shakedown list                                the patterns\n  \
         shakedown run abd                             run one in all its worlds\n  \
         shakedown run abd --mutant no-write-back      have it make a mistake\n  \
@@ -37,7 +38,7 @@ use std::time::Duration;
         unreadable input, 255 internal error."
 )]
 pub struct Cli {
-    /// What to do; nothing means the demonstration.
+    /// What to do; nothing means the trial.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -275,13 +276,24 @@ pub enum OutputFormat {
     Junit,
 }
 
-/// What `models`, `list` and `mutants` print.
+/// What `models` and `list` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// For people
     Text,
     /// For programs: JSON
     Json,
+}
+
+/// What `mutants` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people: a row as soon as it is known
+    Text,
+    /// For programs: one JSON object per pattern
+    Json,
+    /// For the web: a Markdown document, with the command that makes it again
+    Markdown,
 }
 
 /// `0.5`, `60`: a duration in seconds.

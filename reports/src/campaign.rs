@@ -6,7 +6,7 @@
 use crate::interrupt::{Alarm, Interrupt};
 use crate::judge::{self, Question, message_of};
 use crate::names::last_part;
-use crate::progress::{Sign, Watcher};
+use crate::progress::{Sign, Watched, Watcher};
 use crate::report::Judgement;
 use crate::report::mutants::SmallSize;
 use crate::report::run::{CaseReport, End, FailedRun, Happened, Scenario, Scene, SeedsReport};
@@ -46,8 +46,50 @@ pub struct Campaign<'t> {
     pub shrink_time: Duration,
     /// Whether the user wants to stop.
     pub interrupt: &'t Interrupt,
-    /// Whether to show signs of life.
-    pub is_watched: bool,
+    /// When to show signs of life.
+    pub watched: Watched,
+}
+
+/// How long looking at a case may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as it takes.
+    Any,
+    /// That long, with as many random paths as there is time for, where paths are random.
+    Fill(Duration),
+    /// No longer than that, and no more than without a limit.
+    AtMost(Duration),
+}
+
+impl Patience {
+    fn time(self) -> Option<Duration> {
+        match self {
+            Patience::Any => None,
+            Patience::Fill(time) | Patience::AtMost(time) => Some(time),
+        }
+    }
+}
+
+/// A time, in equal shares for what is left; what one leaves of its share, the others have.
+#[derive(Debug)]
+pub struct Shares {
+    deadline: Instant,
+    left: usize,
+}
+
+impl Shares {
+    /// A share of `time` for each of `parts`.
+    pub fn of(time: Duration, parts: usize) -> Shares {
+        let for_ever = Duration::from_secs(1 << 32);
+        Shares { deadline: Instant::now() + time.min(for_ever), left: parts }
+    }
+
+    /// The next one's. A share of nothing is nothing.
+    pub fn share(&mut self) -> Duration {
+        let share = self.deadline.saturating_duration_since(Instant::now()) / self.left.max(1) as u32;
+        self.left = self.left.saturating_sub(1);
+        share
+    }
 }
 
 /// A failure made small.
@@ -118,42 +160,51 @@ impl Campaign<'_> {
         Ok(Some(Small { told: self.tell(&finding, failure.ran), replay: failure.replay, shrunk }))
     }
 
-    /// Looks at a case of the model world, for at most `time`.
+    /// Looks at a case of the model world.
     pub fn look(
         &self,
         number: usize,
         mutant: Option<&str>,
-        time: Option<Duration>,
+        patience: Patience,
     ) -> Result<CaseReport, RequestError> {
         let about = self.pattern.cases().get(number.wrapping_sub(1)).copied().unwrap_or_default();
-        self.explored(number, about, time, |limits| self.pattern.explore(number, mutant, &limits))
+        self.explored(number, about, patience, |limits| self.pattern.explore(number, mutant, &limits))
     }
 
     fn explored(
         &self,
         number: usize,
         about: &'static str,
-        time: Option<Duration>,
+        patience: Patience,
         explore: impl FnOnce(Limits) -> Result<Exploration, RequestError>,
     ) -> Result<CaseReport, RequestError> {
         let begin = Instant::now();
         let progress = Arc::new(AtomicU64::new(0));
+        let time = patience.time();
+        let (time_max, alarm_time) = match patience {
+            Patience::AtMost(_) => (None, time),
+            Patience::Any | Patience::Fill(_) => (time, None),
+        };
+        let alarm = Alarm::set(self.interrupt, alarm_time);
         let limits = Limits {
-            time_max: time,
-            stop: Some(self.interrupt.flag()),
+            time_max,
+            stop: Some(alarm.shared()),
             progress: Some(Arc::clone(&progress)),
             ..Limits::default()
         };
         let which = if number > 0 { format!("case {number}") } else { "all schedules".to_owned() };
-        let watcher = self.watch(&format!("model, {which}"), move |_| {
+        let watcher = self.watch(&format!("model, {which}"), move |elapsed| {
             let numbers = format!("{} states or walks", thousands(progress.load(Relaxed)));
-            Sign { done: 0, total: 0, numbers }
+            match time {
+                Some(time) => Sign { numbers, ..until(elapsed, time) },
+                None => Sign { done: 0, total: 0, numbers },
+            }
         });
         let explored = catch_unwind(AssertUnwindSafe(|| explore(limits)));
         let exploration = explored.unwrap_or_else(|panic| {
             resume_unwind(Box::new(format!("{which}: {}", message_of(panic.as_ref()))))
         })?;
-        drop(watcher);
+        drop((watcher, alarm));
         let is_over = exploration.violation.is_some() || exploration.is_proof();
         let is_interrupted = self.interrupt.is_asked() && !is_over;
         Ok(CaseReport { number, about, exploration, is_interrupted, elapsed: begin.elapsed() })
@@ -161,9 +212,12 @@ impl Campaign<'_> {
 
     /// Looks at every schedule of what a replay file holds, or at some, if there are too many.
     pub fn search(&self, replay: &Replay) -> Result<CaseReport, RequestError> {
-        self.explored(0, "the same cluster, operations and number of crashes, in any order", None, |limits| {
-            self.pattern.search(replay, &Limits { states_max: SEARCH_STATES_MAX, ..limits })
-        })
+        self.explored(
+            0,
+            "the same cluster, operations and number of crashes, in any order",
+            Patience::Any,
+            |limits| self.pattern.search(replay, &Limits { states_max: SEARCH_STATES_MAX, ..limits }),
+        )
     }
 
     /// What a violation comes to.
@@ -218,7 +272,7 @@ impl Campaign<'_> {
 
     fn watch(&self, what: &str, look: impl Fn(Duration) -> Sign + Send + 'static) -> Option<Watcher> {
         let name = format!("{}, {what}", last_part(self.pattern.entry().name));
-        self.is_watched.then(|| Watcher::of(&name, look))
+        Watcher::when(self.watched, &name, look)
     }
 }
 

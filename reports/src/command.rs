@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod convert;
-pub mod demo;
 pub mod explore;
 pub mod generate;
 pub mod list;
@@ -10,6 +9,7 @@ pub mod models;
 pub mod mutants;
 pub mod replay;
 pub mod run;
+pub mod trial;
 
 use crate::again;
 use crate::args::{Cli, Command};
@@ -37,6 +37,50 @@ impl Streams<'_> {
     /// Shows an error of the user's input. Nobody listening is no reason to fail.
     pub fn complain(&mut self, report: &Report) {
         let _ = write!(self.err, "{}", render(report, self.fancy, self.width));
+    }
+}
+
+/// Results that are printed as they come, by commands that have more to do than to print: that nobody
+/// reads them any more, or that the disk is full, does not keep them from ending with what they found.
+struct Page<'a, 's> {
+    streams: &'a mut Streams<'s>,
+    /// Why the output could not be written.
+    broken: Option<io::Error>,
+}
+
+impl<'a, 's> Page<'a, 's> {
+    fn new(streams: &'a mut Streams<'s>) -> Page<'a, 's> {
+        Page { streams, broken: None }
+    }
+
+    /// To standard output, as long as that works.
+    fn print(&mut self, text: &str) {
+        if self.broken.is_none() {
+            let printed = self.streams.out.write_all(text.as_bytes()).and_then(|()| self.streams.out.flush());
+            self.broken = printed.err();
+        }
+    }
+
+    /// To standard error. Nobody listening is no reason to fail.
+    fn remark(&mut self, text: &str) {
+        let _ = writeln!(self.streams.err, "{text}");
+    }
+
+    /// Whether whoever read it has gone.
+    fn is_left(&self) -> bool {
+        self.broken.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// How the command ends if what it did ended in `worst`.
+    fn end(self, worst: Exit) -> Exit {
+        match self.broken {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let _ = writeln!(self.streams.err, "cannot write the output: {error}");
+                // That a run failed is the news.
+                if worst == Exit::Invalid { worst } else { worst.max(Exit::BadInput) }
+            }
+            _ => worst,
+        }
     }
 }
 
@@ -68,7 +112,7 @@ pub fn run(cli: Cli) -> Exit {
     let (width, fancy, program) = (terminal::width(), stderr_is_fancy(), again::program());
     let mut streams = Streams { out: &mut out, err: &mut err, width, fancy, program: &program };
     let result = match &cli.command {
-        None => demo::run(&mut streams),
+        None => trial::run(&mut streams),
         Some(Command::List(args)) => list::run(args, &mut streams),
         Some(Command::Run(args)) => run::run(args, &mut streams),
         Some(Command::Replay(args)) => replay::run(args, &mut streams),

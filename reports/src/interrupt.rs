@@ -100,6 +100,11 @@ impl Alarm {
     pub fn flag(&self) -> &AtomicBool {
         &self.flag
     }
+
+    /// The flag, for whoever outlives the alarm: nobody sets it then.
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.flag)
+    }
 }
 
 impl Drop for Alarm {

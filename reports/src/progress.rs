@@ -1,7 +1,7 @@
 //! Signs of life while something takes its time: a bar on a terminal, a line now and then elsewhere.
 //!
-//! All of it goes to standard error, and only once it has taken longer than a second: whoever judges a
-//! hundred small files sees verdicts and nothing else.
+//! All of it goes to standard error, and as a rule only once it has taken longer than a second: whoever
+//! judges a hundred small files sees verdicts and nothing else.
 
 use crate::terminal::{count, printable, size, thousands};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,8 +14,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const QUIET_FOR: Duration = Duration::from_secs(1);
+/// A bar that is gone again sooner than that is a flicker.
+const FLICKER: Duration = Duration::from_millis(100);
 const BAR_EVERY: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// When to show signs of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// Never.
+    Never,
+    /// Once it has taken a second.
+    WhenLong,
+    /// From the beginning, on a terminal: for what is known to take long.
+    AtOnce,
+}
 
 /// How far something has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,17 +51,30 @@ pub struct Watcher {
 impl Watcher {
     /// Begins to watch the check of `path`.
     pub fn start(path: &str, progress: Arc<Progress>) -> Watcher {
-        Watcher::of(path, move |_| placed(&progress))
+        Watcher::of(path, QUIET_FOR, move |_| placed(&progress))
     }
 
-    /// Begins to watch what is called `name`; `look` tells how far it has come in that time.
-    pub fn of(name: &str, look: impl Fn(Duration) -> Sign + Send + 'static) -> Watcher {
+    /// Begins to watch what is called `name`, if it is to be `watched`; `look` tells how far it has come in
+    /// that time.
+    pub fn when(
+        watched: Watched,
+        name: &str,
+        look: impl Fn(Duration) -> Sign + Send + 'static,
+    ) -> Option<Watcher> {
+        match watched {
+            Watched::Never => None,
+            Watched::WhenLong => Some(Watcher::of(name, QUIET_FOR, look)),
+            Watched::AtOnce => Some(Watcher::of(name, FLICKER, look)),
+        }
+    }
+
+    fn of(name: &str, quiet: Duration, look: impl Fn(Duration) -> Sign + Send + 'static) -> Watcher {
         let (stop, stopped) = channel();
         let name = printable(name).into_owned();
         let thread = std::thread::spawn(move || {
             let begin = Instant::now();
             let is_terminal = std::io::stderr().is_terminal();
-            let first = if is_terminal { QUIET_FOR } else { LINE_EVERY };
+            let first = if is_terminal { quiet } else { LINE_EVERY };
             if stopped.recv_timeout(first) != Err(RecvTimeoutError::Timeout) {
                 return;
             }

@@ -10,6 +10,7 @@ pub mod mutants;
 pub mod run;
 pub mod text;
 pub mod timeline;
+pub mod trial;
 
 use crate::exit::Exit;
 use shakedown_checkers::format::Format;

@@ -38,10 +38,11 @@ pub fn paint(style: Style, text: &str) -> String {
 /// Adds `text` to `out` as a paragraph of at most `width` columns, the first line after `first`, the
 /// others after `rest`.
 pub fn wrap_into(out: &mut String, width: usize, first: &str, rest: &str, text: &str) {
-    // Names such as cas-register stay whole.
+    // Names such as cas-register stay whole, and so do paths.
     let options = textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(rest)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
     for line in textwrap::wrap(text, options) {
         out.push_str(line.trim_end());

@@ -7,8 +7,8 @@ use clap::Parser;
 use serde_json::Value as Json;
 use shakedown::args::{Cli, Command};
 use shakedown::command::Streams;
-use shakedown::command::mutants::run_pattern;
-use shell::{code, command, shakedown, stderr, stdout};
+use shakedown::command::mutants::run_patterns;
+use shell::{Files, code, command, shakedown, stderr, stdout};
 use std::process::Stdio;
 use toy::WrongPattern;
 
@@ -95,6 +95,60 @@ fn json_has_every_hunt() {
     assert_eq!((&all["clean"][1]["seeds"], &all["verdict"]), (&taken.into(), &"valid".into()));
 }
 
+#[test]
+fn a_track_record_is_written_whole_with_the_command_that_makes_it_again() {
+    let files = Files::new();
+    let record = files.path("record.md");
+    let args =
+        ["mutants", "abd", "-f", "markdown", "-o", &record, "--repeats", "3", "--shrink-time", "300ms", "-w"];
+    let run = shakedown(&[&args[..], &["model,swarm"]].concat());
+    assert_eq!((code(&run), stdout(&run).as_str()), (0, ""), "{}", stderr(&run));
+    // Rows are signs of life meanwhile.
+    assert!(
+        stderr(&run).contains("\nno-write-back ") && stderr(&run).contains("Caught: "),
+        "{}",
+        stderr(&run)
+    );
+    let text = std::fs::read_to_string(&record).unwrap();
+    let again = format!(
+        "\n```sh\ncargo run --release -- mutants abd --world model --world swarm --repeats 3 --shrink-time 300ms \
+         --format markdown --output {record}\n```\n"
+    );
+    assert!(text.starts_with("# Track record\n") && text.contains(&again), "{text}");
+    assert!(text.contains("\n## replication/leaderless/abd: a register by majorities\n"), "{text}");
+    assert!(text.contains("\n4 of 4 mistakes are caught. Without mistakes nothing fails.\n"), "{text}");
+    let rows: Vec<Vec<&str>> =
+        text.lines().filter(|line| line.starts_with("| ")).map(|line| line.split(" | ").collect()).collect();
+    assert!(rows.len() == 7 && rows.iter().all(|row| row.len() == 4), "{text}");
+    assert!(rows[5][3].starts_with("3 of 3; ") && rows[5][2].starts_with("case 1, "), "{text}");
+    assert!(rows[6][2].starts_with("5 cases pass"), "{text}");
+    // To standard output, if nobody names a file.
+    let run = shakedown(&["mutants", "abd", "-f", "markdown", "-w", "model", "-m", "quorum-of-half"]);
+    assert!(stdout(&run).starts_with("# Track record\n"), "{}", stdout(&run));
+}
+
+// In so little time nothing is caught, and it says so.
+#[test]
+fn without_a_pattern_all_of_them_are_hunted_and_time_bounds_each_hunt() {
+    let run = shakedown(&["mutants", "-w", "model", "--time-max", "0s", "-f", "json"]);
+    assert_eq!(code(&run), 1, "{}", stderr(&run));
+    let all: Vec<Json> = serde_json::Deserializer::from_str(&stdout(&run))
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .expect("one object after the other");
+    let listed: Json = serde_json::from_str(&stdout(&shakedown(&["list", "--format", "json"]))).unwrap();
+    let names: Vec<&Json> = listed.as_array().unwrap().iter().map(|pattern| &pattern["name"]).collect();
+    assert_eq!(all.iter().map(|object| &object["pattern"]).collect::<Vec<_>>(), names);
+    let hunt = &all[0]["rows"][0]["hunts"][0];
+    assert_eq!((&hunt["ended_by"], &hunt["ran"], &hunt["cases"]), (&"time".into(), &5.into(), &Json::Null));
+    let args = ["mutants", "abd", "-w", "swarm", "-m", "ack-before-durable", "--nemesis", "none"];
+    let begin = std::time::Instant::now();
+    let limits = ["--time-max", "200ms", "--seeds-max", "1000000000", "--repeats", "2"];
+    let text = stdout(&shakedown(&[&args[..], &limits].concat()));
+    assert!(text.contains("0 of 2 ") && text.contains("> 2"), "{text}");
+    assert!(begin.elapsed().as_secs() < 60, "{text}");
+}
+
 // Without a fault nothing that was acknowledged can be forgotten.
 #[test]
 fn a_mutant_that_no_world_catches_is_exit_code_1() {
@@ -140,7 +194,7 @@ fn a_pattern_that_fails_without_a_mutant_is_exit_code_1() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut streams =
             Streams { out: &mut out, err: &mut err, width: 80, fancy: false, program: "shakedown" };
-        let exit = run_pattern(&WrongPattern, &args, &mut streams).unwrap();
+        let exit = run_patterns(&[&WrongPattern], &args, &mut streams).unwrap();
         let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
         assert_eq!(exit.code(), 1, "{text}");
         let culprit = if world == "swarm" { "seed 0" } else { "case 1" };
@@ -163,9 +217,11 @@ fn wrong_arguments_are_254_with_what_there_is() {
         (vec!["mutants", "abd", "--mutant", "no-write-bakc"], "did you mean no-write-back?"),
         (vec!["mutants", "abd", "--world", "mars"], "there is no world mars"),
         (vec!["mutants", "abd", "--nemesis", "cash"], "did you mean crash?"),
+        (vec!["mutants", "--mutant", "no-write-back"], "<PATTERN>"),
+        (vec!["mutants", "abd", "--time-max", "5"], "such as 500ms"),
         (vec!["mutants", "abd", "--repeats", "0"], "--repeats"),
         (vec!["mutants", "abd", "--seeds-max", "0"], "--seeds-max"),
-        (vec!["mutants", "abd", "--format", "junit"], "possible values: text, json"),
+        (vec!["mutants", "abd", "--format", "junit"], "possible values: text, json, markdown"),
     ] {
         let run = shakedown(&args);
         assert_eq!((code(&run), stdout(&run).as_str()), (254, ""), "{args:?}: {}", stderr(&run));

@@ -53,15 +53,15 @@ fn a_clean_pattern_passes_and_says_how_much_was_looked_at() {
     let text = words(&stdout(&run));
     for told in [
         "model true 1. 2 nodes: ",
-        "(exhaustive: 6580 unique states; ",
-        "(bounded: 2000 walks of at most 60 steps, seed 1; ",
+        "(exhaustive: 6,580 unique states; ",
+        "(bounded: 2,000 walks of at most 60 steps, seed 1; ",
         "swarm true 50 seeds (100 to 149) in ",
         " s: nothing is wrong.",
         " answers showed what another operation did, in 50 of the seeds.",
         " messages delivered, ",
         " restarts, ",
         " faults, ",
-        " of which changed nothing (in brackets): bit-rot ",
+        " of which changed nothing (in brackets): partition ",
     ] {
         assert!(text.contains(told), "no {told:?} in:\n{text}");
     }

@@ -150,7 +150,7 @@ fn report(seeds: SeedsReport, failed: Option<Failed>) -> WorldReport {
         pattern: "replication/x",
         world: WorldName::Swarm,
         mutant: failed.as_ref().map(|_| "forgets".to_owned()),
-        result: Ok(Looked::Seeds(seeds)),
+        result: Ok(Looked::Seeds(Box::new(seeds))),
         failed,
         elapsed: Duration::from_millis(2_100),
     }
@@ -176,6 +176,7 @@ fn seeds(end: End) -> SeedsReport {
         vacuous: 3,
         operations: 12_345,
         counts,
+        plan: vec![],
         faults,
     };
     SeedsReport { asked: 500..1_500, hunt, end, plan: None, elapsed: Duration::from_millis(1_960) }

@@ -36,6 +36,8 @@ pub enum FaultKind {
     Flap(Vec<NodeId>, u16),
     /// What these nodes send to the others is lost; what those send arrives.
     Mute(Vec<NodeId>),
+    /// These nodes do not hear the others; what they send arrives.
+    Deaf(Vec<NodeId>),
     /// Two halves hear each other only through this node.
     Bridge(NodeId),
     /// Each node hears a majority, but no two the same one.
@@ -85,6 +87,8 @@ pub enum Aim {
     Flap(u16),
     /// Nobody hears it, and it hears the others.
     Mute,
+    /// It hears nobody, and the others hear it.
+    Deaf,
     /// Its process is killed.
     Crash,
     /// It loses power.
@@ -102,6 +106,7 @@ impl Aim {
             Aim::Split => FaultKind::Split(vec![leader]),
             Aim::Flap(ms) => FaultKind::Flap(vec![leader], ms),
             Aim::Mute => FaultKind::Mute(vec![leader]),
+            Aim::Deaf => FaultKind::Deaf(vec![leader]),
             Aim::Crash => FaultKind::Crash(leader),
             Aim::PowerLoss => FaultKind::PowerLoss(vec![leader]),
             Aim::Pause => FaultKind::Pause(leader),
@@ -110,13 +115,14 @@ impl Aim {
     }
 
     fn draw(random: &mut Random) -> Aim {
-        match random.below(7) {
+        match random.below(8) {
             0 => Aim::Split,
             1 => Aim::Flap(10 + random.below(90) as u16),
             2 => Aim::Mute,
-            3 => Aim::Crash,
-            4 => Aim::PowerLoss,
-            5 => Aim::Pause,
+            3 => Aim::Deaf,
+            4 => Aim::Crash,
+            5 => Aim::PowerLoss,
+            6 => Aim::Pause,
             _ => Aim::SlowDisk(5 + random.below(100) as u16),
         }
     }
@@ -262,10 +268,14 @@ impl Plan {
         let mut faults = vec![];
         if !on.is_empty() {
             for _ in 0..1 + random.below(8) {
-                let kind = on[random.below(on.len() as u64) as usize].draw(random, nodes);
+                let nemesis = on[random.below(on.len() as u64) as usize];
+                let kind = nemesis.draw(random, nodes);
                 let from_ms = random.below(length_ms);
                 let until_ms = (from_ms + 1 + random.duration(length_ms / 6)).min(length_ms);
                 faults.push(Fault { from_ms, until_ms, kind });
+                if nemesis == Nemesis::Leader && random.chance(0.5) {
+                    hunt_leaders(random, length_ms, until_ms, &mut faults);
+                }
             }
         }
         faults.sort_by_key(|fault| fault.from_ms);
@@ -273,13 +283,48 @@ impl Plan {
     }
 }
 
+/// Leader after leader is struck, each about when the one before comes back: what one leader left half done
+/// and another has not yet repaired is what elections are about.
+fn hunt_leaders(random: &mut Random, length_ms: u64, begin_ms: u64, faults: &mut Vec<Fault>) {
+    let mean_ms = [5, 40, 120][random.below(3) as usize];
+    let mut at_ms = begin_ms;
+    for _ in 0..1 + random.below(4) {
+        let from_ms = (at_ms + random.below(40)).saturating_sub(20);
+        let until_ms = (from_ms + 1 + random.duration(mean_ms)).min(length_ms);
+        if from_ms >= until_ms {
+            break;
+        }
+        faults.push(Fault { from_ms, until_ms, kind: FaultKind::Leader(Aim::draw(random)) });
+        at_ms = until_ms;
+    }
+}
+
 impl FaultKind {
+    /// One node cut off one way or both: of three nodes and more, the others can do without it.
+    pub(crate) fn draw_lasting(random: &mut Random, nodes: u16, of_leader: bool) -> FaultKind {
+        let aim = [Aim::Split, Aim::Mute, Aim::Deaf][random.below(3) as usize];
+        let node = NodeId(random.below(u64::from(nodes)) as u16);
+        if of_leader && random.chance(0.5) { FaultKind::Leader(aim) } else { aim.at(node) }
+    }
+
+    /// Whether it only keeps messages of some nodes from others: it may last.
+    pub(crate) fn may_last(&self) -> bool {
+        matches!(
+            self,
+            FaultKind::Split(_)
+                | FaultKind::Mute(_)
+                | FaultKind::Deaf(_)
+                | FaultKind::Leader(Aim::Split | Aim::Mute | Aim::Deaf)
+        )
+    }
+
     /// What it is called in a history: `split`.
     pub fn name(&self) -> &'static str {
         match self {
             FaultKind::Split(_) => "split",
             FaultKind::Flap(..) => "flap",
             FaultKind::Mute(_) => "mute",
+            FaultKind::Deaf(_) => "deaf",
             FaultKind::Bridge(_) => "bridge",
             FaultKind::Ring => "ring",
             FaultKind::Loss(_) => "loss",
@@ -298,6 +343,7 @@ impl FaultKind {
                 Aim::Split => "leader-split",
                 Aim::Flap(_) => "leader-flap",
                 Aim::Mute => "leader-mute",
+                Aim::Deaf => "leader-deaf",
                 Aim::Crash => "leader-crash",
                 Aim::PowerLoss => "leader-power-loss",
                 Aim::Pause => "leader-pause",
@@ -312,6 +358,7 @@ impl FaultKind {
             FaultKind::Split(nodes)
             | FaultKind::Flap(nodes, _)
             | FaultKind::Mute(nodes)
+            | FaultKind::Deaf(nodes)
             | FaultKind::PowerLoss(nodes) => nodes,
             FaultKind::Bridge(node)
             | FaultKind::Crash(node)
@@ -347,6 +394,7 @@ impl FaultKind {
         if let FaultKind::Split(nodes)
         | FaultKind::Flap(nodes, _)
         | FaultKind::Mute(nodes)
+        | FaultKind::Deaf(nodes)
         | FaultKind::PowerLoss(nodes) = self
         {
             nodes.remove(place);
@@ -362,6 +410,7 @@ impl FaultKind {
                 is_on && side.contains(&from) != side.contains(&to)
             }
             FaultKind::Mute(side) => side.contains(&from) && !side.contains(&to),
+            FaultKind::Deaf(side) => !side.contains(&from) && side.contains(&to),
             FaultKind::Bridge(bridge) => {
                 let half = |node: NodeId| (node.0 + nodes - bridge.0) % nodes <= nodes / 2;
                 from != *bridge && to != *bridge && half(from) != half(to)
@@ -386,6 +435,7 @@ impl Display for FaultKind {
                 write!(f, "{} cut off from the others for {ms} ms, joined for {ms} ms, in turn", list(side))
             }
             FaultKind::Mute(side) => write!(f, "nobody else hears {}", list(side)),
+            FaultKind::Deaf(side) => write!(f, "nobody else is heard by {}", list(side)),
             FaultKind::Bridge(node) => write!(f, "two halves joined by {node} only"),
             FaultKind::Ring => f.write_str("each node hears only its neighbours"),
             FaultKind::Loss(permille) => write!(f, "{permille} of 1000 messages lost"),
@@ -408,6 +458,7 @@ impl Display for FaultKind {
                     write!(f, "the leader cut off from the others for {ms} ms, joined for {ms} ms, in turn")
                 }
                 Aim::Mute => f.write_str("nobody else hears the leader"),
+                Aim::Deaf => f.write_str("nobody else is heard by the leader"),
                 Aim::Crash => f.write_str("the leader killed"),
                 Aim::PowerLoss => f.write_str("the leader without power"),
                 Aim::Pause => f.write_str("the leader paused"),
@@ -450,6 +501,8 @@ mod tests {
         assert_eq!((hears(&split, 5, 0), hears(&split, 5, 1)), (vec![0, 3], vec![1, 2, 4]));
         let mute = FaultKind::Mute(vec![NodeId(0)]);
         assert_eq!((hears(&mute, 3, 0), hears(&mute, 3, 1)), (vec![0, 1, 2], vec![1, 2]));
+        let deaf = FaultKind::Deaf(vec![NodeId(0)]);
+        assert_eq!((hears(&deaf, 3, 0), hears(&deaf, 3, 1)), (vec![0], vec![0, 1, 2]));
         let bridge = FaultKind::Bridge(NodeId(1));
         assert_eq!(hears(&bridge, 5, 1), [0, 1, 2, 3, 4]);
         assert_eq!((hears(&bridge, 5, 2), hears(&bridge, 5, 0)), (vec![1, 2, 3], vec![0, 1, 4]));

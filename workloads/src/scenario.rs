@@ -2,7 +2,7 @@
 //! printed, written to a file, replayed, and made smaller.
 
 use crate::generator::{Generator, Load, scripts};
-use crate::nemesis::{Nemesis, Plan};
+use crate::nemesis::{FaultKind, Nemesis, Plan};
 use crate::operation::Operation;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub struct Scenario<Op> {
     pub variety: u64,
     /// What goes wrong.
     pub plan: Plan,
+    /// What stays wrong when all that is healed: the others have to go on without a node that is cut off,
+    /// and their clients ask elsewhere what is not answered.
+    #[serde(default)]
+    pub lasting: Option<FaultKind>,
     /// What each client asks, one thing at a time.
     pub scripts: Vec<Vec<Request<Op>>>,
     /// What each client asks after everything is healed.
@@ -100,6 +104,10 @@ impl<Op: Operation> Scenario<Op> {
         let administration = Op::administration(10_000 << random.below(4));
         let variety = random.below(1 << 32);
         let is_administered = settings.nemeses.contains(&Nemesis::Membership) && random.chance(0.5);
+        let nemeses = &settings.nemeses;
+        let may_last = nodes >= 3 && nemeses.contains(&Nemesis::Partition) && random.chance(0.3);
+        let of_leader = nemeses.contains(&Nemesis::Leader);
+        let lasting = may_last.then(|| FaultKind::draw_lasting(&mut random, nodes, of_leader));
         let mut asking = vec![load; clients as usize];
         asking.extend(administration.as_ref().filter(|_| is_administered));
         let load = Load { clients: asking, keys, nodes, length_ms };
@@ -114,6 +122,7 @@ impl<Op: Operation> Scenario<Op> {
             disk_us: 50 << random.below(9),
             variety,
             plan,
+            lasting,
             scripts: scripts(&load, seed),
             last: Op::last(keys),
         }
@@ -153,7 +162,21 @@ impl<Op> Scenario<Op> {
                 return Some(format!("a fault at {node}: expected one of {} nodes", self.nodes));
             }
         }
+        if let Some(kind) = &self.lasting {
+            if !kind.may_last() {
+                return Some(format!("a fault that lasts: {kind}; expected nodes that are cut off"));
+            }
+            if let Some(node) = kind.nodes().iter().find(|node| node.0 >= self.nodes) {
+                return Some(format!("a fault at {node}: expected one of {} nodes", self.nodes));
+            }
+        }
         None
+    }
+
+    /// After how long a client asks elsewhere as well, when the plan is over: where something lasts, always
+    /// some time.
+    pub(crate) fn last_retry_ms(&self) -> Option<u64> {
+        self.retry_ms.or(self.lasting.as_ref().map(|_| self.timeout_ms / 3))
     }
 }
 
@@ -168,8 +191,11 @@ impl<Op: Debug> Display for Scenario<Op> {
         for fault in &self.plan.faults {
             writeln!(f, "fault: {fault}")?;
         }
-        if self.plan.faults.is_empty() {
+        if self.plan.faults.is_empty() && self.lasting.is_none() {
             writeln!(f, "no faults")?;
+        }
+        if let Some(kind) = &self.lasting {
+            writeln!(f, "fault that stays when all others are healed: {kind}")?;
         }
         for (client, script) in self.scripts.iter().enumerate() {
             for Request { due_us, op } in script {

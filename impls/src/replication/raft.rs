@@ -48,8 +48,8 @@
 //! - A command that is answered is committed, and was applied once, however often it arrived. One that is
 //!   not answered may have been applied, and may yet be.
 //! - Any node takes any request: it holds it until there is an answer, sends it to the leader it knows,
-//!   and once more whenever it hears of a later one. Nobody else passes a request on, and none is sent
-//!   twice in a term, so requests do not run in circles. What is lost on the way is the client's timeout.
+//!   and once more whenever it hears of a later one or has waited for an election timeout. Nobody else
+//!   passes a request on, so requests do not run in circles.
 //! - A client has one request open at a time, and gives its requests growing numbers.
 //!
 //! Source: Ongaro & Ousterhout, *In Search of an Understandable Consensus Algorithm*, extended version, 2014
@@ -370,7 +370,10 @@ impl<S: StateMachine> Raft<S> {
             self.persist(cx, Record::HardState { current_term, voted_for: None });
         }
         match self.leader == Some(from) && matches!(self.role, Role::Follower) {
-            true => self.wait_for_leader(cx, true),
+            true => {
+                self.wait_for_leader(cx, true);
+                self.pursue_late(cx);
+            }
             false => self.become_follower(cx, Some(from)),
         }
         true

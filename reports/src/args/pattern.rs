@@ -1,6 +1,6 @@
 //! The arguments of the commands that run patterns: `list`, `run`, `replay`, `explore`, `mutants`.
 
-use super::{ListFormat, OutputFormat};
+use super::{ListFormat, OutputFormat, TableFormat};
 use clap::Args;
 use shakedown_workloads::scenario::TIME_MS_MAX;
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ Examples:
   shakedown run abd --world swarm --nemesis crash,power --nodes 5
   shakedown run abd --world swarm --seeds 5000..9000 --jobs 2
   shakedown run abd --mutant no-write-back
+  shakedown run raft --world swarm --workload list-append --time 10m
   shakedown run abd --format junit > results.xml
 
 Exit codes, the worst of the worlds (255, then 254, 1, 2, 0):
@@ -187,12 +188,14 @@ pub struct ExploreArgs {
 #[command(after_help = "\
 Each mutant is hunted in each world, several times, with other seeds each time;
 then the pattern without mistakes has to pass the same seeds. Numbers are
-medians.
+medians. What is written to a file, and Markdown, is complete or not there; its
+rows are told on standard error meanwhile.
 
 Examples:
   shakedown mutants abd
   shakedown mutants abd --world swarm --repeats 9 --seeds-max 5000
   shakedown mutants abd --mutant no-write-back --format json
+  shakedown mutants --format markdown --output reports/track-record.md
 
 Exit codes:
   0    every mutant is caught in some world, and without them nothing fails
@@ -201,25 +204,29 @@ Exit codes:
   254  the arguments are wrong
   255  internal error: a bug in shakedown")]
 pub struct MutantsArgs {
-    /// The pattern, by its name or the last part of it (see `shakedown list`)
+    /// The pattern, by its name or the last part of it (see `shakedown list`); all of them if not given
     #[arg(value_name = "PATTERN")]
-    pub pattern: String,
+    pub pattern: Option<String>,
 
     /// The worlds to hunt in; all that it has if not given
     #[arg(short, long, value_name = "WORLD", value_delimiter = ',')]
     pub world: Vec<String>,
 
     /// Only these mutants
-    #[arg(short, long, value_name = "MUTANT", value_delimiter = ',')]
+    #[arg(short, long, value_name = "MUTANT", value_delimiter = ',', requires = "pattern")]
     pub mutant: Vec<String>,
 
     /// How often each is hunted in each world that takes seeds
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = REPEATS, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,
 
     /// How many seeds each hunt may take; 2,000 in the swarm, 200 in the simulation if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub seeds_max: Option<u64>,
+
+    /// How long each hunt may take; in the model world, all cases together
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = HUNT_TIME)]
+    pub time_max: Duration,
 
     /// The cluster, and its trouble
     #[command(flatten)]
@@ -230,12 +237,54 @@ pub struct MutantsArgs {
     pub jobs: Option<u16>,
 
     /// Try for so long to make one failure of each mutant small
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "20s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = SHRINK_TIME)]
     pub shrink_time: Duration,
 
     /// What to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub format: ListFormat,
+    pub format: TableFormat,
+
+    /// Write it to this file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// How often each mutant is hunted, unless somebody says otherwise.
+const REPEATS: u16 = 5;
+/// How long a hunt may take, unless somebody says otherwise.
+const HUNT_TIME: &str = "60s";
+/// How long a failure of a mutant may be made smaller, unless somebody says otherwise.
+const SHRINK_TIME: &str = "20s";
+
+impl MutantsArgs {
+    /// What was typed after the command's name, as far as it decides what is found; the formats aside.
+    pub fn typed(&self) -> Vec<String> {
+        let mut words: Vec<String> = self.pattern.iter().cloned().collect();
+        let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+        let duration = |time: Duration| format!("{}ms", time.as_millis());
+        let usual = |time: &str| parse_duration(time).expect("a constant");
+        self.world.iter().for_each(|world| add("--world", world.clone()));
+        self.mutant.iter().for_each(|mutant| add("--mutant", mutant.clone()));
+        if self.repeats != REPEATS {
+            add("--repeats", self.repeats.to_string());
+        }
+        if let Some(seeds) = self.seeds_max {
+            add("--seeds-max", seeds.to_string());
+        }
+        if self.time_max != usual(HUNT_TIME) {
+            add("--time-max", duration(self.time_max));
+        }
+        if self.shrink_time != usual(SHRINK_TIME) {
+            add("--shrink-time", duration(self.shrink_time));
+        }
+        let LoadArgs { workload, nemesis, nodes, clients, length } = &self.load;
+        workload.iter().for_each(|name| add("--workload", name.clone()));
+        nemesis.iter().flatten().for_each(|name| add("--nemesis", name.clone()));
+        nodes.iter().for_each(|nodes| add("--nodes", nodes.to_string()));
+        clients.iter().for_each(|clients| add("--clients", clients.to_string()));
+        length.iter().for_each(|length| add("--length", length.to_string()));
+        words
+    }
 }
 
 /// The largest seed: larger numbers do not survive every reader of JSON.

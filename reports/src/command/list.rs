@@ -10,6 +10,9 @@ use serde_json::{Value as Json, json};
 use shakedown_workloads::catalogue::{Pattern, all};
 use shakedown_workloads::world::WorldName;
 
+/// Columns that a description needs beside its name; where there are fewer it goes below.
+const ABOUT_MIN: usize = 30;
+
 /// Lists all patterns, or describes the one that `args` name.
 pub fn run(args: &ListArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
     let chosen: Vec<&dyn Pattern> = match &args.pattern {
@@ -77,14 +80,15 @@ fn table<'a>(
     let Some(longest) = rows.clone().map(|(name, _)| name.len()).max() else { return };
     wrap_into(out, width, "    ", "    ", &paint(FAINT, &format!("{heading}:")));
     let rest = " ".repeat(8 + longest + 2);
+    let is_beside = rest.len() + ABOUT_MIN <= width;
     for (name, about) in rows {
-        wrap_into(
-            out,
-            width,
-            &format!("        {}{}  ", paint(STRONG, name), " ".repeat(longest - name.len())),
-            &rest,
-            about,
-        );
+        if is_beside {
+            let padding = " ".repeat(longest - name.len());
+            wrap_into(out, width, &format!("        {}{padding}  ", paint(STRONG, name)), &rest, about);
+        } else {
+            wrap_into(out, width, "        ", "        ", &paint(STRONG, name));
+            wrap_into(out, width, "            ", "            ", about);
+        }
     }
 }
 

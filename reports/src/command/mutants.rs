@@ -4,54 +4,110 @@
 use super::run::{jobs, request};
 use super::{Stopped, Streams};
 use crate::again;
-use crate::args::ListFormat;
+use crate::args::TableFormat;
 use crate::args::pattern::MutantsArgs;
-use crate::campaign::{Campaign, seeds_most};
+use crate::campaign::{Campaign, Patience, Shares, seeds_most};
+use crate::diagnostic::InputError;
 use crate::exit::Exit;
+use crate::files::write_whole;
 use crate::interrupt::Interrupt;
 use crate::judge::guarded;
 use crate::names::{mutant_named, pattern_named, refused, worlds_named};
 use crate::panics;
+use crate::progress::Watched;
 use crate::report::Failure;
-use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, json};
+use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, json, markdown};
 use crate::report::run::End;
+use crate::report::run::text::seconds;
 use crate::terminal::{BAD, GOOD, UNSURE, count, paint, wrap_into};
-use shakedown_workloads::catalogue::{Pattern, RequestError};
+use shakedown_workloads::catalogue::{Pattern, RequestError, all};
 use shakedown_workloads::world::WorldName;
-use std::io;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Hunts the mutants that `args` name in the worlds that they name.
 pub fn run(args: &MutantsArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
-    let pattern = pattern_named(&args.pattern)?;
-    run_pattern(pattern, args, streams)
+    let patterns = match &args.pattern {
+        Some(name) => vec![pattern_named(name)?],
+        None => all().to_vec(),
+    };
+    run_patterns(&patterns, args, streams)
 }
 
-/// Hunts the mutants of a pattern.
-pub fn run_pattern(
-    pattern: &dyn Pattern,
+/// Hunts the mutants of patterns, one after the other. The worst of them decides the exit code.
+pub fn run_patterns(
+    patterns: &[&dyn Pattern],
     args: &MutantsArgs,
     streams: &mut Streams<'_>,
 ) -> Result<Exit, Stopped> {
-    let worlds = worlds_named(pattern, &args.world)?;
-    for name in &args.mutant {
-        mutant_named(pattern, name)?;
+    for &pattern in patterns {
+        worlds_named(pattern, &args.world)?;
+        args.mutant.iter().try_for_each(|name| mutant_named(pattern, name).map(drop))?;
+        request(pattern, &args.load, WorldName::Swarm, None)?;
     }
-    request(pattern, &args.load, WorldName::Swarm, None)?;
+    panics::keep_quiet();
+    let interrupt = Interrupt::listen();
+    let (mut worst, mut sections) = (Exit::Valid, vec![]);
+    for (at, &pattern) in patterns.iter().enumerate() {
+        if interrupt.is_asked() {
+            worst = worst.max(Exit::Unknown);
+            break;
+        }
+        let gap = if at > 0 { "\n" } else { "" };
+        let (exit, section) = run_pattern(pattern, args, &interrupt, gap, streams)?;
+        worst = worst.max(exit);
+        sections.push(section);
+    }
+    let jobs = jobs(args.jobs);
+    let text = match (args.format, &args.output) {
+        (TableFormat::Markdown, output) => {
+            let output = output.as_deref().unwrap_or(Path::new("reports/track-record.md"));
+            markdown::document(&again::table(&args.typed(), output), args.repeats, jobs, &sections)
+        }
+        _ => sections.concat(),
+    };
+    match &args.output {
+        None if args.format == TableFormat::Text => {}
+        None => {
+            streams.out.write_all(text.as_bytes())?;
+            streams.out.flush()?;
+        }
+        // What is published is whole.
+        Some(path) if interrupt.is_asked() || worst == Exit::Internal => {
+            let _ = writeln!(streams.err, "{} is not written: this is not all of it", path.display());
+        }
+        Some(path) => {
+            let refused = |error: io::Error| InputError::new(format!("{}: {error}", path.display()), None);
+            write_whole(path, refused, |mut file| file.write_all(text.as_bytes()).map_err(refused))?;
+        }
+    }
+    Ok(worst)
+}
+
+/// Hunts the mutants of one pattern. What is to be printed when all is over, if it is not printed as it
+/// comes; `gap` is what sets it apart from what stands above.
+fn run_pattern(
+    pattern: &dyn Pattern,
+    args: &MutantsArgs,
+    interrupt: &Interrupt,
+    gap: &str,
+    streams: &mut Streams<'_>,
+) -> Result<(Exit, String), Stopped> {
+    let worlds = worlds_named(pattern, &args.world)?;
     let all = pattern.mutants().into_iter();
     let mutants: Vec<_> = all
         .filter(|(name, _)| args.mutant.is_empty() || args.mutant.iter().any(|asked| asked == name))
         .collect();
-    panics::keep_quiet();
-    let interrupt = Interrupt::listen();
     let campaign = Campaign {
         pattern,
         jobs: jobs(args.jobs),
         shrink_time: args.shrink_time,
-        interrupt: &interrupt,
-        is_watched: true,
+        interrupt,
+        watched: Watched::WhenLong,
     };
     let mut show = Show::new(args, streams, mutants.iter().map(|(name, _)| *name));
+    show.print(gap)?;
     show.intro(&campaign, &mutants, &worlds)?;
     let mut stopped = None;
     let done = guarded(|| {
@@ -60,8 +116,15 @@ pub fn run_pattern(
     });
     match done {
         Ok(Some((rows, clean))) => {
-            let sizes = (worlds.len(), campaign.jobs);
-            Ok(show.end(pattern, sizes, &rows, &clean, interrupt.is_asked())?)
+            let exit = show.end(worlds.len(), &rows, &clean, interrupt.is_asked())?;
+            let text = match args.format {
+                TableFormat::Text => anstream::adapter::strip_str(&show.told).to_string(),
+                TableFormat::Markdown => markdown::section(&pattern.entry(), &worlds, &rows, &clean),
+                TableFormat::Json => {
+                    format!("{:#}\n", json(pattern.entry().name, campaign.jobs, &rows, &clean, exit))
+                }
+            };
+            Ok((exit, text))
         }
         Ok(None) => Err(stopped.expect("it says why it stopped")),
         Err(Failure::Input(_) | Failure::Interrupted) => unreachable!("what stops it early is told apart"),
@@ -72,7 +135,7 @@ pub fn run_pattern(
                 pattern.entry().name
             );
             let _ = writeln!(show.streams.err, "{text}");
-            Ok(Exit::Internal)
+            Ok((Exit::Internal, String::new()))
         }
     }
 }
@@ -139,13 +202,14 @@ impl Hunt<'_> {
         let mut caught = None;
         for repeat in 0..u64::from(args.repeats) {
             let first = repeat * most;
-            let report = campaign.hunt(&request, first..first + most, None)?;
+            let report = campaign.hunt(&request, first..first + most, Some(args.time_max))?;
             if report.hunt.failing.is_none() && campaign.interrupt.is_asked() {
                 row.is_interrupted = true;
                 return Ok(row);
             }
             let after = report.hunt.failing.map(|seed| seed - first + 1);
-            row.hunts.push(Caught { first, after, elapsed: report.elapsed });
+            let (taken, end) = (report.hunt.seeds, report.end);
+            row.hunts.push(Caught { first, after, taken, end, elapsed: report.elapsed });
             caught = caught.or(report.hunt.failing);
         }
         if let Some(seed) = caught {
@@ -167,20 +231,26 @@ impl Hunt<'_> {
             small: None,
             is_interrupted: false,
         };
-        let mut after = None;
+        let (mut after, mut taken, mut end) = (None, 0, End::Seeds);
+        let mut shares = Shares::of(self.args.time_max, cases);
         for number in 1..=cases {
-            let case = self.campaign.look(number, Some(mutant), None)?;
+            let share = shares.share();
+            let case = self.campaign.look(number, Some(mutant), Patience::AtMost(share))?;
             if let (Exit::Invalid, Some(violation)) = (case.exit(), &case.exploration.violation) {
                 row.small = Some(SmallSize::Path(violation.steps.len(), violation.history.len()));
-                after = Some(number as u64);
+                (after, taken, end) = (Some(number as u64), number as u64, End::Failure);
                 break;
             }
             if case.is_interrupted {
                 row.is_interrupted = true;
                 return Ok(row);
             }
+            taken += 1;
+            if case.elapsed >= share {
+                end = End::Time;
+            }
         }
-        row.hunts.push(Caught { first: 0, after, elapsed: begin.elapsed() });
+        row.hunts.push(Caught { first: 0, after, taken, end, elapsed: begin.elapsed() });
         Ok(row)
     }
 
@@ -193,8 +263,7 @@ impl Hunt<'_> {
         for repeat in 0..u64::from(args.repeats) {
             let first = repeat * self.most(world);
             let hunts = rows.iter().filter(|row| row.world == world).flat_map(|row| &row.hunts);
-            let taken =
-                hunts.filter(|hunt| hunt.first == first).map(|hunt| hunt.after.unwrap_or(self.most(world)));
+            let taken = hunts.filter(|hunt| hunt.first == first).map(|hunt| hunt.after.unwrap_or(hunt.taken));
             let Some(taken) = taken.max() else { break };
             let report = campaign.hunt(&request, first..first + taken, None)?;
             clean.given += report.hunt.seeds;
@@ -221,10 +290,14 @@ impl Hunt<'_> {
         let begin = Instant::now();
         let (world, exit) = (WorldName::Model, Exit::Valid);
         let mut clean = Clean { world, given: 0, failing: None, exit, elapsed: Duration::ZERO };
+        let mut shares = Shares::of(self.args.time_max, cases);
         for number in 1..=cases {
-            let case = self.campaign.look(number, None, None)?;
+            let share = shares.share();
+            let case = self.campaign.look(number, None, Patience::AtMost(share))?;
             clean.given += 1;
-            clean.exit = clean.exit.max(case.exit());
+            // What should have happened may not have, where there was no time for all of it.
+            let is_cut = case.elapsed >= share && case.exit() == Exit::Unknown && !case.is_interrupted;
+            clean.exit = clean.exit.max(if is_cut { Exit::Valid } else { case.exit() });
             if case.exit() == Exit::Invalid {
                 let name = self.campaign.pattern.entry().name;
                 let command = again::case(self.program, name, number, None);
@@ -240,11 +313,13 @@ impl Hunt<'_> {
     }
 }
 
-/// Shows rows as they come, or all of them at the end.
+/// Shows rows as they come, where somebody may be looking.
 struct Show<'a, 's> {
     args: &'a MutantsArgs,
     streams: &'a mut Streams<'s>,
     table: Table,
+    /// All that was shown.
+    told: String,
 }
 
 impl<'a, 's> Show<'a, 's> {
@@ -254,13 +329,22 @@ impl<'a, 's> Show<'a, 's> {
         mutants: impl Iterator<Item = &'m str>,
     ) -> Show<'a, 's> {
         let table = Table::new(mutants, streams.width);
-        Show { args, streams, table }
+        Show { args, streams, table, told: String::new() }
     }
 
+    /// The table is the result, or a sign of life; JSON has no use for it.
     fn print(&mut self, text: &str) -> Result<(), io::Error> {
-        if self.args.format == ListFormat::Text {
-            self.streams.out.write_all(text.as_bytes())?;
-            self.streams.out.flush()?;
+        self.told.push_str(text);
+        match (self.args.format, &self.args.output) {
+            (TableFormat::Text, None) => {
+                self.streams.out.write_all(text.as_bytes())?;
+                self.streams.out.flush()?;
+            }
+            (TableFormat::Json, None) => {}
+            // Nobody listening on standard error is no reason to stop.
+            (TableFormat::Markdown, None) | (_, Some(_)) => {
+                let _ = write!(self.streams.err, "{text}");
+            }
         }
         Ok(())
     }
@@ -287,8 +371,9 @@ impl<'a, 's> Show<'a, 's> {
         if !most.is_empty() {
             let hunts = count(u64::from(self.args.repeats), "hunt");
             text.push_str(&format!(
-                " Each is hunted in {hunts} of at most {}; seeds and times are medians.",
-                most.join(", ")
+                " Each is hunted in {hunts} of at most {} and {}; seeds and times are medians.",
+                most.join(", "),
+                seconds(self.args.time_max)
             ));
         }
         let mut out = String::new();
@@ -307,8 +392,7 @@ impl<'a, 's> Show<'a, 's> {
     /// What it comes to.
     fn end(
         &mut self,
-        pattern: &dyn Pattern,
-        (worlds, jobs): (usize, usize),
+        worlds: usize,
         rows: &[Row],
         clean: &[Clean],
         is_interrupted: bool,
@@ -326,11 +410,6 @@ impl<'a, 's> Show<'a, 's> {
         }
         if !survivors.is_empty() {
             exit = exit.max(Exit::Invalid);
-        }
-        if self.args.format == ListFormat::Json {
-            let text = json(pattern.entry().name, jobs, rows, clean, exit);
-            writeln!(self.streams.out, "{text:#}")?;
-            self.streams.out.flush()?;
         }
         let mut out = String::from("\n");
         let mut say = |text: &str| wrap_into(&mut out, self.streams.width, "", "  ", text);

@@ -2,13 +2,14 @@
 
 use super::{Stopped, Streams};
 use crate::args::pattern::ReplayArgs;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Patience};
 use crate::diagnostic::{InputError, Quote};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::judge::guarded;
 use crate::names::{mutant_named, pattern_named, refused, world_named};
 use crate::panics;
+use crate::progress::Watched;
 use crate::report::Failure;
 use crate::report::run::text::{self, verdict};
 use crate::report::run::timeline::Limit;
@@ -37,8 +38,13 @@ pub fn run(args: &ReplayArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped
     panics::keep_quiet();
     panics::show_if_asked();
     let interrupt = Interrupt::listen();
-    let campaign =
-        Campaign { pattern, jobs: 1, shrink_time: Duration::ZERO, interrupt: &interrupt, is_watched: true };
+    let campaign = Campaign {
+        pattern,
+        jobs: 1,
+        shrink_time: Duration::ZERO,
+        interrupt: &interrupt,
+        watched: Watched::WhenLong,
+    };
     let done = guarded(|| {
         match world {
             WorldName::Model if replay.world == WorldName::Model => look(&campaign, &replay, &args.file),
@@ -101,7 +107,7 @@ fn look(campaign: &Campaign<'_>, replay: &Replay, file: &Path) -> Result<Done, I
         return Err(refused(message));
     }
     let case = campaign
-        .look(named.case, replay.mutant.as_deref(), None)
+        .look(named.case, replay.mutant.as_deref(), Patience::Any)
         .map_err(|error| in_file(file, crate::names::refused(&error)))?;
     Ok(looked(campaign, &case))
 }
@@ -118,7 +124,7 @@ fn search(campaign: &Campaign<'_>, replay: &Replay, file: &Path) -> Result<Done,
 fn looked(campaign: &Campaign<'_>, case: &CaseReport) -> Done {
     let violation = case.exploration.violation.as_ref();
     let failed = violation.map(|violation| campaign.tell_violation(violation, case.about));
-    let mut passed = case.exploration.extent.to_string();
+    let mut passed = text::extent(&case.exploration.extent);
     for never in case.exploration.unseen() {
         passed.push_str(&format!("; it never happened that {never}"));
     }

@@ -3,11 +3,11 @@
 //! What fails is told, with the command that runs it again, before anything is done about it: neither a
 //! long search for something smaller nor a full disk hides it.
 
-use super::{Stopped, Streams};
+use super::{Page, Stopped, Streams};
 use crate::again;
 use crate::args::OutputFormat;
 use crate::args::pattern::{LoadArgs, RunArgs, SEED_MAX};
-use crate::campaign::{Campaign, Small, seeds_usual};
+use crate::campaign::{Campaign, Patience, Shares, Small, seeds_usual};
 use crate::diagnostic::InputError;
 use crate::evidence;
 use crate::exit::Exit;
@@ -15,6 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::judge::guarded;
 use crate::names::{mutant_named, nemeses_named, pattern_named, refused, workload_named, worlds_named};
 use crate::panics;
+use crate::progress::Watched;
 use crate::report::Failure;
 use crate::report::run::junit::RunJunit;
 use crate::report::run::{Culprit, Failed, Looked, WorldReport, json, text};
@@ -22,7 +23,6 @@ use miette::Report;
 use shakedown_workloads::catalogue::{Pattern, Request, RequestError};
 use shakedown_workloads::world::WorldName;
 use shakedown_workloads::world::model;
-use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub fn run_pattern(
         jobs: jobs(args.jobs),
         shrink_time: args.shrink_time,
         interrupt: &interrupt,
-        is_watched: !args.quiet,
+        watched: if args.quiet { Watched::Never } else { Watched::WhenLong },
     };
     let mut printer = Printer::new(args, streams);
     let mut worst = Exit::Valid;
@@ -55,14 +55,14 @@ pub fn run_pattern(
         if interrupt.is_asked() {
             plan.worlds[at..]
                 .iter()
-                .for_each(|world| printer.remark(&format!("{}: not begun", world.name())));
+                .for_each(|world| printer.page.remark(&format!("{}: not begun", world.name())));
             worst = worst.max(Exit::Unknown);
             break;
         }
         let report = plan.run_world(&campaign, world, args, &mut printer)?;
         worst = worst.max(report.exit());
         printer.report(&report);
-        if printer.broken.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        if printer.page.is_left() {
             break;
         }
     }
@@ -107,6 +107,9 @@ impl Plan {
         request(pattern, &args.load, WorldName::Swarm, None)?;
         let mut worlds = worlds_named(pattern, &args.world)?;
         let is_model = |world: &WorldName| *world == WorldName::Model;
+        if args.world.is_empty() && args.case.is_none() && pattern.cases().is_empty() {
+            worlds.retain(|world| !is_model(world));
+        }
         let seeded = args.seed.map(|_| "--seed").or(args.seeds.map(|_| "--seeds")).or(seeded(&args.load));
         if let Some(option) = seeded {
             if worlds.iter().all(is_model) {
@@ -158,7 +161,7 @@ impl Plan {
             Err(Failure::Interrupted) => unreachable!("an interrupt is an end of its own"),
         };
         let failed = small.map(|(culprit, command, small)| {
-            let files = evidence::write(&args.output, printer.streams.program, &small, culprit);
+            let files = evidence::write(&args.output, printer.page.streams.program, &small, culprit);
             Failed { culprit, command, told: small.told, replay: small.replay, shrunk: small.shrunk, files }
         });
         Ok(WorldReport {
@@ -183,12 +186,12 @@ impl Plan {
         let request = request(pattern, &args.load, world, self.mutant.as_deref())?;
         let refused = |error: RequestError| refused(&error);
         let report = campaign.hunt(&request, seeds(args, world), args.time).map_err(refused)?;
-        let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(report)), None)) };
+        let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(Box::new(report))), None)) };
         let (culprit, command) =
-            (Culprit::Seed(seed), again::seed(printer.streams.program, name, &request, seed));
+            (Culprit::Seed(seed), again::seed(printer.page.streams.program, name, &request, seed));
         printer.announce(name, world, culprit, &command);
         match campaign.make_small(&request, seed).map_err(refused)? {
-            Some(small) => Ok((Ok(Looked::Seeds(report)), Some((culprit, command, small)))),
+            Some(small) => Ok((Ok(Looked::Seeds(Box::new(report))), Some((culprit, command, small)))),
             None => {
                 let message = format!("seed {seed} failed, and passed when it was run again");
                 Ok((Err(message), None))
@@ -203,15 +206,13 @@ impl Plan {
         printer: &mut Printer<'_, '_>,
     ) -> Result<Found, InputError> {
         let (name, mutant) = (campaign.pattern.entry().name, self.mutant.as_deref());
-        let deadline = time.and_then(|time| Instant::now().checked_add(time));
+        let mut shares = time.map(|time| Shares::of(time, self.cases.len()));
         let mut cases = vec![];
         for (at, &number) in self.cases.iter().enumerate() {
             if at > 0 && campaign.interrupt.is_asked() {
                 break;
             }
-            // What one case leaves of its share, the others have.
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let share = left.map(|left| left / (self.cases.len() - at) as u32);
+            let share = shares.as_mut().map_or(Patience::Any, |shares| Patience::Fill(shares.share()));
             let case = campaign.look(number, mutant, share).map_err(|error| refused(&error))?;
             let is_failure = case.exit() == Exit::Invalid;
             cases.push(case);
@@ -224,7 +225,7 @@ impl Plan {
         let small = last.and_then(|case| Some((case, case.exploration.violation.as_ref()?)));
         let failed = small.map(|(case, violation): (_, &model::Violation)| {
             let culprit = Culprit::Case(case.number);
-            let command = again::case(printer.streams.program, name, case.number, mutant);
+            let command = again::case(printer.page.streams.program, name, case.number, mutant);
             printer.announce(name, WorldName::Model, culprit, &command);
             (culprit, command, campaign.violation(case, mutant, violation))
         });
@@ -271,17 +272,15 @@ fn seeds(args: &RunArgs, world: WorldName) -> Range<u64> {
 /// Prints reports as they come, in the format that was asked for.
 struct Printer<'a, 's> {
     args: &'a RunArgs,
-    streams: &'a mut Streams<'s>,
+    page: Page<'a, 's>,
     junit: RunJunit,
     /// Whether an explanation stands above what is printed next.
     explained: bool,
-    /// Why the output could not be written.
-    broken: Option<io::Error>,
 }
 
 impl<'a, 's> Printer<'a, 's> {
     fn new(args: &'a RunArgs, streams: &'a mut Streams<'s>) -> Printer<'a, 's> {
-        Printer { args, streams, junit: RunJunit::new(), explained: false, broken: None }
+        Printer { args, page: Page::new(streams), junit: RunJunit::new(), explained: false }
     }
 
     /// Whether verdicts are followed by their explanations.
@@ -295,31 +294,32 @@ impl<'a, 's> Printer<'a, 's> {
         if self.explains() {
             let verdict = text::verdict(pattern, world.name(), Exit::Invalid).unwrap_or_default();
             let gap = if self.explained { "\n" } else { "" };
-            self.print(&format!("{gap}{verdict}\n{told}"));
+            self.page.print(&format!("{gap}{verdict}\n{told}"));
         }
-        if !self.explains() || self.broken.is_some() {
-            self.remark(&format!("{pattern}, {}:\n{}", world.name(), told.trim_end()));
+        if !self.explains() || self.page.broken.is_some() {
+            self.page.remark(&format!("{pattern}, {}:\n{}", world.name(), told.trim_end()));
         }
     }
 
     fn report(&mut self, report: &WorldReport) {
         if let Err(message) = &report.result {
             let (pattern, world) = (report.pattern, report.world.name());
-            self.remark(&format!(
+            self.page.remark(&format!(
                 "{pattern}, {world}: internal error: {message}\n  This is a bug in shakedown, not in the pattern. \
                  Please report it together with the command."
             ));
         }
         match self.args.format {
             OutputFormat::Junit => self.junit.add(report),
-            OutputFormat::Json => self.print(&format!("{}\n", json::render(report))),
+            OutputFormat::Json => self.page.print(&format!("{}\n", json::render(report))),
             OutputFormat::Text => self.report_text(report),
         }
         match report.failed.as_ref().map(|failed| &failed.files) {
-            Some(Ok(files)) if self.explains() => self.print(&format!("\n{}", text::files(files))),
-            Some(Ok(files)) => self.remark(text::files(files).trim_end()),
+            Some(Ok(files)) if self.explains() => self.page.print(&format!("\n{}", text::files(files))),
+            Some(Ok(files)) => self.page.remark(text::files(files).trim_end()),
             Some(Err(error)) => {
-                self.remark(&format!("{error}; the failure is as told above, and the command runs it again"));
+                self.page
+                    .remark(&format!("{error}; the failure is as told above, and the command runs it again"));
             }
             None => {}
         }
@@ -330,40 +330,20 @@ impl<'a, 's> Printer<'a, 's> {
         if report.failed.is_none() || !self.explains() {
             let gap = if self.explained { "\n" } else { "" };
             if let Some(line) = text::verdict_line(report) {
-                self.print(&format!("{gap}{line}\n"));
+                self.page.print(&format!("{gap}{line}\n"));
             }
         }
         if self.explains() && report.result.is_ok() {
-            self.print(&text::explanation(report, self.streams.width));
+            self.page.print(&text::explanation(report, self.page.streams.width));
             self.explained = true;
         }
-    }
-
-    /// To standard output, as long as that works.
-    fn print(&mut self, text: &str) {
-        if self.broken.is_none() {
-            let printed = self.streams.out.write_all(text.as_bytes()).and_then(|()| self.streams.out.flush());
-            self.broken = printed.err();
-        }
-    }
-
-    /// To standard error. Nobody listening is no reason to fail.
-    fn remark(&mut self, text: &str) {
-        let _ = writeln!(self.streams.err, "{text}");
     }
 
     fn end(mut self, worst: Exit) -> Exit {
         if self.args.format == OutputFormat::Junit {
             let text = std::mem::take(&mut self.junit).finish();
-            self.print(&text);
+            self.page.print(&text);
         }
-        match self.broken.take() {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                self.remark(&format!("cannot write the output: {error}"));
-                // That a run failed is the news.
-                if worst == Exit::Invalid { worst } else { worst.max(Exit::BadInput) }
-            }
-            _ => worst,
-        }
+        self.page.end(worst)
     }
 }

@@ -1,6 +1,8 @@
-//! What came of hunting mutants, and its renderings: a table that grows row by row, and JSON.
+//! What came of hunting mutants, and its renderings: a table that grows row by row, JSON, and [`markdown`].
 
-use super::run::word;
+pub mod markdown;
+
+use super::run::{End, word};
 use crate::exit::Exit;
 use crate::report::run::text::seconds;
 use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, count, pad, paint, thousands, wrap_into};
@@ -34,6 +36,10 @@ pub struct Caught {
     pub first: u64,
     /// How many seeds, or cases, it took to find a failure; `None` if it found none.
     pub after: Option<u64>,
+    /// How many there were in all: of seeds, threads that were ahead of the one that found it took some more.
+    pub taken: u64,
+    /// Why there were no more. In the model world the time is over if there was none for all of a case.
+    pub end: End,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -74,6 +80,23 @@ impl Row {
         let mut all: Vec<u64> = self.hunts.iter().map(|hunt| hunt.after.unwrap_or(u64::MAX)).collect();
         all.sort_unstable();
         all.get(all.len().saturating_sub(1) / 2).copied().filter(|&after| after < u64::MAX)
+    }
+
+    /// How many seeds, or cases, its hunts took in all.
+    pub fn taken(&self) -> u64 {
+        self.hunts.iter().map(|hunt| hunt.taken).sum()
+    }
+
+    /// What a hunt that found nothing has taken at least.
+    pub fn missed_after(&self) -> u64 {
+        let missed = self.hunts.iter().filter(|hunt| hunt.after.is_none());
+        missed.map(|hunt| hunt.taken).min().unwrap_or(self.most)
+    }
+
+    /// Why its hunts found no more: the time, if that ended any of them.
+    pub fn end(&self) -> End {
+        let is_over = self.hunts.iter().any(|hunt| hunt.end == End::Time);
+        if is_over { End::Time } else { self.hunts.last().map_or(End::Seeds, |hunt| hunt.end) }
     }
 
     /// How long a hunt takes: the median, of all.
@@ -126,9 +149,9 @@ impl Table {
         };
         let (after, more) = match (row.after_median(), row.world) {
             (Some(case), WorldName::Model) => (format!("case {case}"), ""),
-            (None, WorldName::Model) => (String::new(), ""),
+            (None, WorldName::Model) => (String::new(), if row.end() == End::Time { "> " } else { "" }),
             (Some(seeds), _) => (thousands(seeds), ""),
-            (None, _) => (format!("> {}", thousands(row.most)), "> "),
+            (None, _) => (format!("> {}", thousands(row.missed_after())), "> "),
         };
         let time = format!("{more}{}", precise(row.elapsed_median()));
         let mut small = row.small.map_or(String::new(), |small| small.to_string());
@@ -214,6 +237,13 @@ fn row_json(row: &Row) -> Json {
         json!({
             "first_seed": if row.world == WorldName::Model { Json::Null } else { hunt.first.into() },
             unit: hunt.after,
+            "ran": hunt.taken,
+            "ended_by": match hunt.end {
+                End::Failure => "failure",
+                End::Seeds => unit,
+                End::Time => "time",
+                End::Interrupt => "interrupt",
+            },
             "seconds": hunt.elapsed.as_secs_f64(),
         })
     };
@@ -260,6 +290,8 @@ mod tests {
         let hunts = after.iter().enumerate().map(|(at, &after)| Caught {
             first: at as u64 * 100,
             after,
+            taken: after.unwrap_or(100),
+            end: if after.is_some() { End::Failure } else { End::Seeds },
             elapsed: Duration::from_millis(after.unwrap_or(100)),
         });
         Row {

@@ -1,8 +1,10 @@
 //! What came of running a pattern in a world, and its renderings.
 //!
-//! - [`text`]: for people, laid out for a width; [`timeline`]: what happened, line by line.
+//! - [`text`]: for people, laid out for a width; [`timeline`]: what happened, line by line; [`faults`]: what
+//!   went wrong by plan, counted.
 //! - [`json`]: for programs; [`junit`]: for CI servers.
 
+pub mod faults;
 pub mod json;
 pub mod junit;
 pub mod text;
@@ -49,7 +51,7 @@ pub enum Looked {
         left: usize,
     },
     /// Seeds, up to the first that fails.
-    Seeds(SeedsReport),
+    Seeds(Box<SeedsReport>),
 }
 
 /// A case of the model world.
@@ -183,7 +185,10 @@ impl WorldReport {
         match &self.result {
             Err(_) => Exit::Internal,
             Ok(_) if self.failed.is_some() => Exit::Invalid,
-            Ok(Looked::Cases { cases, .. }) => cases.iter().map(CaseReport::exit).max().unwrap_or_default(),
+            // Without a case nothing was looked at.
+            Ok(Looked::Cases { cases, .. }) => {
+                cases.iter().map(CaseReport::exit).max().unwrap_or(Exit::Unknown)
+            }
             Ok(Looked::Seeds(seeds)) => seeds.exit(),
         }
     }
@@ -236,11 +241,5 @@ impl SeedsReport {
     /// did.
     pub fn is_vacuous(&self) -> bool {
         self.hunt.vacuous == self.hunt.seeds
-    }
-
-    /// Faults that were planned, and how many of those changed nothing.
-    pub fn faults(&self) -> (u64, u64) {
-        let faults = self.hunt.faults.values();
-        faults.fold((0, 0), |(all, vacuous), (more, more_vacuous)| (all + more, vacuous + more_vacuous))
     }
 }

@@ -95,6 +95,7 @@ pub struct TouchyPattern;
 impl Definition for TouchyPattern {
     type Protocol = Touchy;
     type Mutant = Mutant;
+    type Watch = ();
 
     const ENTRY: Entry = Entry {
         name: "tests/touchy",
@@ -107,7 +108,9 @@ impl Definition for TouchyPattern {
         nemeses: &[],
     };
 
-    fn config(_: u16, mutants: Mutants<Mutant>) -> Mutants<Mutant> {
+    const WORKLOAD: &str = "register";
+
+    fn config(_: u16, _: u64, mutants: Mutants<Mutant>) -> Mutants<Mutant> {
         mutants
     }
 
@@ -123,10 +126,13 @@ pub struct WrongPattern;
 impl Definition for WrongPattern {
     type Protocol = Touchy;
     type Mutant = Mutant;
+    type Watch = ();
 
     const ENTRY: Entry = Entry { name: "tests/wrong", ..TouchyPattern::ENTRY };
 
-    fn config(_: u16, _: Mutants<Mutant>) -> Mutants<Mutant> {
+    const WORKLOAD: &str = "register";
+
+    fn config(_: u16, _: u64, _: Mutants<Mutant>) -> Mutants<Mutant> {
         Mutants::only(Mutant::Protocol)
     }
 

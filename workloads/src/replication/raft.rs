@@ -2,7 +2,11 @@
 
 mod cases;
 mod invariants;
+#[cfg(feature = "peers")]
+pub mod openraft;
 mod operation;
+#[cfg(feature = "peers")]
+pub mod tikv;
 
 #[cfg(test)]
 pub(crate) use invariants::invariants;
@@ -79,9 +83,9 @@ impl Object for Lists {
     const WORKLOAD: &'static str = "list-append";
 }
 
-/// By how many thousandths clocks may run wrong where reads rely on leases: what the nemesis does to
-/// them, and what they do by themselves.
-const DRIFT_PERMILLE_MAX: u16 = 310;
+/// By how many thousandths clocks may run wrong where reads rely on leases: what the nemesis does to them and
+/// what they do by themselves, or only that.
+const DRIFTS_PERMILLE_MAX: [u16; 2] = [310, 2];
 
 impl<S: Object> Definition for Of<S> {
     type Protocol = Raft<S>;
@@ -116,13 +120,18 @@ impl<S: Object> Definition for Of<S> {
 
     fn spare(scenario: &mut Scenario<Op<S::Command>>) {
         let config = Self::config(scenario.nodes, scenario.variety, Mutants::default());
-        if config.reads != Reads::ReadIndex {
-            spare_clocks(scenario);
+        if let Reads::Lease { clock_drift_permille_max } = config.reads {
+            spare_clocks(scenario, clock_drift_permille_max);
         }
+        let is_client = |request: &Request<Op<_>>| matches!(request.op, Op::Command(_));
         if !config.has_pre_vote && !config.has_check_quorum {
             // Members that were removed and do not know it disturb the plain algorithm for ever (§6).
-            let is_client = |request: &Request<Op<_>>| matches!(request.op, Op::Command(_));
             scenario.scripts.iter_mut().for_each(|script| script.retain(is_client));
+        }
+        // A leader that is not heard from, and does not check, leads nobody for ever; and where voters leave,
+        // nobody knows how many the others can do without.
+        if !config.has_check_quorum || !scenario.scripts.iter().flatten().all(is_client) {
+            scenario.lasting = None;
         }
     }
 
@@ -147,12 +156,14 @@ fn varied(mut config: Config, variety: u64) -> Config {
         _ => Some(Duration::from_millis(1)),
     };
     if random.chance(0.35) {
-        config.reads = Reads::Lease { clock_drift_permille_max: DRIFT_PERMILLE_MAX };
+        let clock_drift_permille_max = DRIFTS_PERMILLE_MAX[random.below(2) as usize];
+        config.reads = Reads::Lease { clock_drift_permille_max };
         config.heartbeat = config.election_timeout / 10;
     }
     if random.chance(0.5) {
-        config.limits.entries_per_message = 1 + random.below(4) as usize;
-        config.limits.messages_in_flight = 1 + random.below(4) as usize;
+        // One at a time, as often as not: what is sent together is mostly lost together.
+        config.limits.entries_per_message = 1 + random.below(6).saturating_sub(2) as usize;
+        config.limits.messages_in_flight = 1 + random.below(6).saturating_sub(2) as usize;
     }
     if random.chance(0.6) {
         config.limits.snapshot_after = 2 + random.below(12) as usize;
@@ -199,9 +210,13 @@ fn configured(config: &Config) -> String {
 
 /// Leases claim nothing for clocks that jump, nor for those that run wrong by more than the bound: which
 /// several faults at a time would add up to.
-fn spare_clocks<Op>(scenario: &mut Scenario<Op>) {
+fn spare_clocks<Op>(scenario: &mut Scenario<Op>, drift_permille_max: u16) {
     let faults = &mut scenario.plan.faults;
-    faults.retain(|fault| !matches!(fault.kind, FaultKind::ClockJump(..)));
+    faults.retain(|fault| match fault.kind {
+        FaultKind::ClockJump(..) => false,
+        FaultKind::ClockDrift(_, permille) => permille.unsigned_abs() < drift_permille_max,
+        _ => true,
+    });
     let mut free_from_ms = vec![0; usize::from(scenario.nodes)];
     faults.retain(|fault| {
         let FaultKind::ClockDrift(node, _) = fault.kind else { return true };

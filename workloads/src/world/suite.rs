@@ -99,6 +99,7 @@ pub(super) fn each_fault_takes_effect_and_is_recorded(world: WorldName) {
         FaultKind::Split(vec![node]),
         FaultKind::Flap(vec![node], 30),
         FaultKind::Mute(vec![node]),
+        FaultKind::Deaf(vec![node]),
         FaultKind::Bridge(node),
         FaultKind::Ring,
         FaultKind::Loss(200),

@@ -246,6 +246,11 @@ impl<'w, P: Subject> World<'w, P> {
     fn finish_scripts(&mut self) {
         assert!(self.active.is_empty(), "every fault is healed by the end of the plan");
         self.is_healed = true;
+        if let Some(kind) = &self.scenario.lasting {
+            self.kinds.push(kind.clone());
+            self.effects.push(0);
+            self.begin(self.kinds.len() - 1);
+        }
         for client in 0..self.clients.len() {
             self.clients[client].begun = self.scenario.scripts[client].len();
             self.clients[client].last = self.scenario.last.clone().into();
@@ -319,7 +324,11 @@ impl<'w, P: Subject> World<'w, P> {
         let (to, there) = (at.node, at.random.duration(MS));
         self.trace(Place::Client(client), Kind::Asks, || format!("{to}: {op:?}"));
         self.recorder.invoked(client, &op, self.now);
-        let retry = self.scenario.retry_ms.filter(|_| op.is_repeatable());
+        let retry = match self.is_healed {
+            true => self.scenario.last_retry_ms(),
+            false => self.scenario.retry_ms,
+        };
+        let retry = retry.filter(|_| op.is_repeatable());
         self.queue.push(self.now + there, Event::Request { to, client, id, op });
         // The healed cluster gets all the time there is.
         let (now, patience) = (self.now, self.scenario.timeout_ms);
@@ -365,7 +374,7 @@ impl<'w, P: Subject> World<'w, P> {
         let (to, there) = (at.node, at.random.duration(MS));
         self.trace(Place::Client(client), Kind::Retries, || format!("{to}: {op:?}"));
         self.queue.push(self.now + there, Event::Request { to, client, id, op });
-        let after = self.scenario.retry_ms.expect("only scenarios with retries retry");
+        let after = self.scenario.last_retry_ms().expect("only scenarios with retries retry");
         self.clients[client as usize].retry_at = Some(self.now + after.max(1) * MS);
     }
 

@@ -6,7 +6,7 @@ use super::membership::NoChange;
 use super::progress::Progress;
 use super::requests::Asker;
 use super::{Change, Config, Cx, Disk, Membership, Mutant, Raft, Refusal, Ret, Role, StateMachine};
-use crate::protocol::Data;
+use crate::protocol::{ClientId, Data, RequestId};
 
 /// Who the members are, from which entry on: the oldest as of the snapshot, or of the start.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -69,10 +69,8 @@ impl<S: StateMachine> Raft<S> {
     /// An administrator asks for another membership.
     pub(super) fn change(&mut self, cx: &mut Cx<'_, S>, asker: Asker, change: &Change) {
         let latest = self.configurations.latest_index();
-        if let Some(Payload::Membership { client, id, .. }) = self.disk.log.get(latest).map(|e| &e.payload)
-            && (*client, *id) == (asker.client, asker.id)
-            && latest > self.commit_index
-        {
+        let is_under_way = latest > self.commit_index || self.configurations.latest().voters.is_joint();
+        if is_under_way && self.asked_for_latest() == Some((asker.client, asker.id)) {
             // It came before, maybe to an earlier leader, and is under way.
             let Role::Leader(leading) = &mut self.role else { return };
             leading.proposals.expect(asker);
@@ -84,10 +82,18 @@ impl<S: StateMachine> Raft<S> {
             Ok(Some(membership)) => {
                 let Role::Leader(leading) = &mut self.role else { return };
                 leading.proposals.expect(asker);
-                let Asker { client, id, .. } = asker;
                 self.flush(cx);
-                self.take(cx, vec![Payload::Membership { membership, client, id }]);
+                let asked = Some((asker.client, asker.id));
+                self.take(cx, vec![Payload::Membership { membership, asked }]);
             }
+        }
+    }
+
+    /// Who asked for the latest membership, if the log says so still.
+    fn asked_for_latest(&self) -> Option<(ClientId, RequestId)> {
+        match self.disk.log.get(self.configurations.latest_index())?.payload {
+            Payload::Membership { asked, .. } => asked,
+            _ => None,
         }
     }
 
@@ -130,19 +136,39 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// An entry that says who the members are was committed, at a leader.
-    pub(super) fn changed(&mut self, cx: &mut Cx<'_, S>, membership: &Membership, asker: Asker) {
+    pub(super) fn changed(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        membership: &Membership,
+        asked: Option<(ClientId, RequestId)>,
+    ) {
         if membership.voters.is_joint() {
             // The second half of the change. Whoever is leader when the first is committed begins it.
-            let Asker { client, id, .. } = asker;
             self.flush(cx);
             let membership = membership.arrived();
-            return self.take(cx, vec![Payload::Membership { membership, client, id }]);
+            return self.take(cx, vec![Payload::Membership { membership, asked }]);
         }
-        self.answer_proposal(cx, asker.client, asker.id, Ret::Changed);
+        if let Some((client, id)) = asked {
+            self.answer_proposal(cx, client, id, Ret::Changed);
+        }
         if !membership.voters.contains(self.id) {
             // It led the others to where it is not needed (thesis §4.2.2). One of them need not wait.
             self.hand_over_to_anyone(cx);
             self.become_follower(cx, None);
+        }
+    }
+
+    /// A new leader finds a change half done: it had applied the first half before it was elected, and will
+    /// not again; the second half is lost with the leader that had begun it. The first is committed, so
+    /// whoever leads later has it and can only go the same way: no need to wait for an entry of this term.
+    pub(super) fn finish_change(&mut self, cx: &mut Cx<'_, S>) {
+        let latest = self.configurations.latest().clone();
+        if self.is_leader()
+            && latest.voters.is_joint()
+            && self.configurations.latest_index() <= self.commit_index
+        {
+            let asked = self.asked_for_latest();
+            self.changed(cx, &latest, asked);
         }
     }
 

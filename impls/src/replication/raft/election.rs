@@ -100,8 +100,9 @@ impl<S: StateMachine> Raft<S> {
             return self.persist(cx, Record::HardState { current_term: term, voted_for: None });
         }
         // Somebody who does not hear from the leader, because he was cut off or is no member any more: he
-        // shall not even raise the term. By transfer he asks in the leader's name.
-        if is_loyal && campaign == Campaign::Election && term > self.disk.current_term {
+        // shall not even raise the term. If that is his already, the leader may be of one before, and hold a
+        // lease. By transfer he asks in the leader's name.
+        if is_loyal && campaign == Campaign::Election && term >= self.disk.current_term {
             return;
         }
         let before = self.disk.current_term;
@@ -119,8 +120,8 @@ impl<S: StateMachine> Raft<S> {
             self.persist(cx, Record::HardState { current_term: term, voted_for: Some(from) });
         }
         if granted {
-            // Whoever gets votes gets time to win (§5.2).
-            self.wait_for_leader(cx, false);
+            // Whoever gets votes gets time to win (§5.2). A promise to a leader stays one.
+            self.wait_for_leader(cx, self.hears_leader);
         }
         if !(granted && cx.has(Mutant::VoteBeforeDurable)) {
             cx.send(from, vote);
@@ -183,6 +184,7 @@ impl<S: StateMachine> Raft<S> {
         cx.set_timer(Timer::Heartbeat, cx.config.heartbeat..cx.config.heartbeat);
         // What earlier terms left is committed with the first entry of this one (§5.4.2, §8).
         self.take(cx, vec![Payload::Noop]);
+        self.finish_change(cx);
         self.confirm_rounds(cx);
         self.pursue_all(cx);
     }

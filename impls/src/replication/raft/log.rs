@@ -55,10 +55,9 @@ pub enum Payload<C: Data> {
     Membership {
         /// Who.
         membership: Membership,
-        /// Who asked for it: both entries of a change that takes two carry it.
-        client: ClientId,
-        /// In which request.
-        id: RequestId,
+        /// Who asked for it, in which request: both entries of a change that takes two carry it. `None`:
+        /// that is compacted.
+        asked: Option<(ClientId, RequestId)>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! What is replicated: a state machine that every node runs, and six to choose from.
 
 use super::log::{Entry, LogId, Payload};
-use super::sessions::{Seen, Sessions};
+use super::sessions::Sessions;
 use crate::object::{bytes::Bytes, counter, kv, list, log, register, set};
 use crate::protocol::{ClientId, Data, RequestId};
 use serde::{Deserialize, Serialize};
@@ -243,15 +243,7 @@ impl<S: StateMachine> Machine<S> {
         command: &S::Command,
         sessions_max: usize,
     ) -> Option<S::Ret> {
-        match self.sessions.seen(client, id) {
-            Seen::Before(ret) => Some(ret.clone()),
-            Seen::Outdated => None,
-            Seen::Never => {
-                let ret = self.state.apply(command);
-                self.sessions.remember(client, id, ret.clone(), self.applied.index, sessions_max);
-                Some(ret)
-            }
-        }
+        self.sessions.once(client, id, self.applied.index, sessions_max, || self.state.apply(command))
     }
 
     /// As bytes, for a snapshot.

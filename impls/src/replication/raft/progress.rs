@@ -168,7 +168,9 @@ impl Progress {
     /// The node's log does not hold `prev`; that it may hold `hint` is the most that can be said.
     pub fn differs<C: Data>(&mut self, prev: Index, hint: LogId, log: &Log<C>) {
         let is_outdated = match self.mode {
-            Mode::Probe { .. } => prev.next() != self.next_index,
+            // A node that denies what it has acknowledged does not get the same answer again at once, and so on:
+            // the next heartbeat asks it again.
+            Mode::Probe { .. } => prev.next() != self.next_index || prev <= self.match_index,
             Mode::Replicate { .. } => prev <= self.match_index,
             Mode::Snapshot { .. } => true,
         };
@@ -288,6 +290,21 @@ mod tests {
         assert_eq!(progress.next_index, Index(5), "what matched is not tried again");
         progress.differs(Index(6), log.id_at(Index(2)), &log);
         assert_eq!(progress.next_index, Index(5));
+    }
+
+    // Its disk has lost what it acknowledged, against all that is assumed. The two must not spend their time
+    // telling each other, as fast as the network can.
+    #[test]
+    fn a_node_that_denies_what_it_acknowledged_is_asked_once_a_heartbeat() {
+        let log = log(&[1; 9]);
+        let mut progress = Progress::new(Index(0), Index(0));
+        progress.matched(Index(4));
+        progress.differs(Index(6), LogId::default(), &log);
+        assert_eq!(next(&mut progress, &log), Some((4, 2)));
+        progress.differs(Index(4), LogId::default(), &log);
+        assert_eq!(next(&mut progress, &log), None);
+        progress.resume();
+        assert_eq!(next(&mut progress, &log), Some((4, 2)));
     }
 
     #[test]

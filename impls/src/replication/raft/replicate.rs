@@ -5,7 +5,7 @@ use super::machine::entry_bytes;
 use super::message::{Mark, Msg, Outcome};
 use super::progress::{Parcel, Progress};
 use super::reads::Read;
-use super::requests::{Asker, Postponed, Proposals};
+use super::requests::{Postponed, Proposals};
 use super::rounds::Rounds;
 use super::transfer::Handover;
 use super::{Cx, Membership, Mutant, Raft, Record, Role, StateMachine, Timer};
@@ -66,7 +66,7 @@ impl<S: StateMachine> Raft<S> {
             self.follow_membership(self.disk.log.last().index);
         }
         self.replicate(cx);
-        if cx.has(Mutant::CommitBeforeDurable) {
+        if cx.has(Mutant::CommitBeforeDurable) && !changes {
             self.commit_what_a_quorum_has(cx);
         }
         cx.out.extend(persisted);
@@ -198,7 +198,7 @@ impl<S: StateMachine> Raft<S> {
                 self.configurations.cut(after);
             }
         }
-        let entries = entries.split_off(known);
+        entries.drain(..known);
         for (i, entry) in entries.iter().enumerate() {
             self.configurations.note(after.plus(i + 1), &entry.payload);
         }
@@ -218,11 +218,13 @@ impl<S: StateMachine> Raft<S> {
         let is_current = term == self.disk.current_term || cx.has(Mutant::AnswerOfOldTermCounts);
         let Role::Leader(leading) = &mut self.role else { return };
         if cx.has(Mutant::AnswerBookedToAnother) {
-            from = *leading.progress.keys().next().expect("somebody answered");
+            from = *leading.progress.keys().next().unwrap_or(&from);
         }
         let Some(progress) = leading.progress.get_mut(&from) else { return };
         let is_member = mark.session == progress.session || cx.has(Mutant::AnswerOfFormerMember);
-        if !is_current || !is_member {
+        // A refusal may come from a node of this term and yet answer a message of another one, whose rounds
+        // had the same numbers.
+        if !is_current || !is_member || outcome == Outcome::Outdated {
             return;
         }
         progress.round = progress.round.max(mark.round.min(leading.rounds.begun));
@@ -234,7 +236,7 @@ impl<S: StateMachine> Raft<S> {
                 self.commit_what_a_quorum_has(cx);
             }
             Outcome::Differs { prev, hint } => progress.differs(prev, hint, &self.disk.log),
-            Outcome::Outdated => {}
+            Outcome::Outdated => unreachable!("it says nothing of this term"),
         }
         self.confirm_rounds(cx);
         self.go_on_handing_over(cx);
@@ -295,12 +297,11 @@ impl<S: StateMachine> Raft<S> {
                 };
                 self.applied(cx, client, id, ret);
             }
-            Payload::Membership { membership, client, id } => {
-                let asker = Asker { node: self.id, client: *client, id: *id };
-                let membership = membership.clone();
+            Payload::Membership { membership, asked } => {
+                let (membership, asked) = (membership.clone(), *asked);
                 cx.note("config-changed", format!("{membership:?} at {index:?}"));
                 if self.is_leader() && self.configurations.latest_index() == index {
-                    self.changed(cx, &membership, asker);
+                    self.changed(cx, &membership, asked);
                 }
             }
         }

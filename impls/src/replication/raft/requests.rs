@@ -2,15 +2,17 @@
 //!
 //! The node that was asked holds the request until it has an answer, and answers itself: from the
 //! leader, or because it sees the command applied, whichever comes first. It sends the request to a leader
-//! when it knows one, and again when it hears of one of a later term: what the first leader had not
-//! committed may be lost with it. Whether it was is nothing that anybody needs to know, for sessions
-//! make sure that it is applied once.
+//! when it knows one, and again when it hears of one of a later term, for what the first leader had not
+//! committed may be lost with it; or when an election timeout has passed without an answer, for the request
+//! may be lost. Whether it was is nothing that anybody needs to know: sessions make sure that it is applied
+//! once.
 
 use super::log::{Index, Payload, Term};
 use super::sessions::Seen;
 use super::{Cx, Leadership, Msg, Mutant, Op, Raft, Ret, RetOf, Role, StateMachine};
 use crate::protocol::{ClientId, Data, Effect, NodeId, RequestId, Time};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 /// Who is to be answered, and where.
@@ -29,6 +31,8 @@ pub(super) struct Held<C: Data> {
     arrived: u64,
     /// Who answered last what this node had asked around for.
     guide: Option<NodeId>,
+    /// When it was looked last whether answers are late.
+    looked: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -40,13 +44,14 @@ struct Waiting<C: Data> {
     arrival: u64,
     /// Where it is asked next, if no leader is known.
     asked: u64,
-    /// The term of the last leader that it was sent to.
+    /// The term of the last leader that it was sent to, and when.
     sent_in: Term,
+    sent: Time,
 }
 
 impl<C: Data> Default for Held<C> {
     fn default() -> Held<C> {
-        Held { by_client: BTreeMap::new(), arrived: 0, guide: None }
+        Held { by_client: BTreeMap::new(), arrived: 0, guide: None, looked: Time(0) }
     }
 }
 
@@ -54,13 +59,14 @@ impl<C: Data> Held<C> {
     /// Takes a request, unless the client has gone on to a later one. The oldest goes if there are more
     /// than `max`.
     fn hold(&mut self, client: ClientId, id: RequestId, op: Op<C>, since: Time, max: usize) -> bool {
-        if self.by_client.get(&client).is_some_and(|waiting| waiting.id > id) {
-            return false;
-        }
         let (arrival, sent_in) = (self.arrived, Term(0));
-        let waiting = Waiting { id, op, since, arrival, asked: arrival, sent_in };
+        let waiting = Waiting { id, op, since, arrival, asked: arrival, sent_in, sent: since };
+        match self.by_client.entry(client) {
+            Entry::Occupied(held) if held.get().id > id => return false,
+            Entry::Occupied(mut held) => drop(held.insert(waiting)),
+            Entry::Vacant(place) => drop(place.insert(waiting)),
+        }
         self.arrived += 1;
-        self.by_client.insert(client, waiting);
         if self.by_client.len() > max {
             let oldest = self.by_client.iter().min_by_key(|(_, waiting)| waiting.arrival);
             let oldest = *oldest.expect("there are more than max").0;
@@ -75,11 +81,7 @@ impl<C: Data> Held<C> {
 
     /// Whether somebody waited for it.
     fn release(&mut self, client: ClientId, id: RequestId) -> bool {
-        let waits = self.get_mut(client, id).is_some();
-        if waits {
-            self.by_client.remove(&client);
-        }
-        waits
+        take_if(&mut self.by_client, client, |waiting| waiting.id == id).is_some()
     }
 
     /// How many there are.
@@ -98,8 +100,9 @@ impl<C: Data> Held<C> {
 pub(super) struct Proposals(BTreeMap<ClientId, Asker>);
 
 impl Proposals {
-    pub(super) fn expect(&mut self, asker: Asker) {
-        self.0.insert(asker.client, asker);
+    /// Whether somebody waits for the same already; from now on it is this one.
+    pub(super) fn expect(&mut self, asker: Asker) -> bool {
+        self.0.insert(asker.client, asker).is_some_and(|before| before.id == asker.id)
     }
 
     /// Gives nodes other numbers.
@@ -107,16 +110,21 @@ impl Proposals {
         self.0.values_mut().for_each(|asker| asker.node = number(asker.node));
     }
 
-    fn get(&self, client: ClientId, id: RequestId) -> Option<&Asker> {
-        self.0.get(&client).filter(|asker| asker.id == id)
+    /// Whether the client waits for something that it asked after `id`.
+    fn has_later(&self, client: ClientId, id: RequestId) -> bool {
+        self.0.get(&client).is_some_and(|asker| asker.id > id)
     }
 
     fn take(&mut self, client: ClientId, id: RequestId) -> Option<Asker> {
-        let asker = self.get(client, id).copied();
-        if asker.is_some() {
-            self.0.remove(&client);
-        }
-        asker
+        take_if(&mut self.0, client, |asker| asker.id == id)
+    }
+}
+
+/// Takes what a client has, if it is the one.
+fn take_if<T>(map: &mut BTreeMap<ClientId, T>, client: ClientId, is_it: impl Fn(&T) -> bool) -> Option<T> {
+    match map.entry(client) {
+        Entry::Occupied(entry) if is_it(entry.get()) => Some(entry.remove()),
+        Entry::Occupied(_) | Entry::Vacant(_) => None,
     }
 }
 
@@ -143,20 +151,19 @@ impl<S: StateMachine> Raft<S> {
 
     /// Does what can be done for a request that is held.
     fn pursue(&mut self, cx: &mut Cx<'_, S>, client: ClientId) {
-        let has_say = self.membership(cx).voters.contains(self.id);
+        let Some(leader) = self.leader else {
+            // With a say it waits: there will be an election.
+            if self.held.guide.is_some() || !self.membership(cx).voters.contains(self.id) {
+                self.ask_one(cx, client);
+            }
+            return;
+        };
         let Some(waiting) = self.held.by_client.get_mut(&client) else { return };
         let (id, op) = (waiting.id, waiting.op.clone());
-        match self.leader {
-            Some(leader) if leader == self.id => {
-                waiting.sent_in = self.disk.current_term;
-                self.serve(cx, Asker { node: self.id, client, id }, op);
-            }
-            Some(leader) => {
-                waiting.sent_in = self.disk.current_term;
-                cx.send(leader, Msg::Forward { client, id, op });
-            }
-            None if !has_say || self.held.guide.is_some() => self.ask_one(cx, client),
-            None => {} // There will be an election.
+        (waiting.sent_in, waiting.sent) = (self.disk.current_term, cx.now);
+        match leader == self.id {
+            true => self.serve(cx, Asker { node: self.id, client, id }, op),
+            false => cx.send(leader, Msg::Forward { client, id, op }),
         }
     }
 
@@ -168,6 +175,22 @@ impl<S: StateMachine> Raft<S> {
         let term = self.disk.current_term;
         let unsent = self.held.by_client.iter().filter(|(_, waiting)| waiting.sent_in < term);
         let clients: Vec<ClientId> = unsent.map(|(&client, _)| client).collect();
+        for client in clients {
+            self.pursue(cx, client);
+        }
+    }
+
+    /// The leader was heard from: it gets once more what it has not answered for an election timeout.
+    pub(super) fn pursue_late(&mut self, cx: &mut Cx<'_, S>) {
+        let (now, patience) = (cx.now, cx.config.election_timeout);
+        // A clock that went back says that it is late, rather than never.
+        let is_over = |from: Time| now < from || Duration::from_nanos(now.0 - from.0) >= patience;
+        if self.held.by_client.is_empty() || !is_over(self.held.looked) {
+            return;
+        }
+        self.held.looked = now;
+        let late = self.held.by_client.iter().filter(|(_, waiting)| is_over(waiting.sent));
+        let clients: Vec<ClientId> = late.map(|(&client, _)| client).collect();
         for client in clients {
             self.pursue(cx, client);
         }
@@ -186,12 +209,14 @@ impl<S: StateMachine> Raft<S> {
     fn ask_one(&mut self, cx: &mut Cx<'_, S>, client: ClientId) {
         let guide = self.held.guide.take();
         let Some(waiting) = self.held.by_client.get_mut(&client) else { return };
-        let next = NodeId((waiting.asked % u64::from(cx.config.nodes)) as u16);
-        let to = guide.unwrap_or(next);
-        waiting.asked += u64::from(guide.is_none());
-        if to != self.id {
-            cx.send(to, Msg::Forward { client, id: waiting.id, op: waiting.op.clone() });
+        let others = cx.config.nodes - 1;
+        if others == 0 {
+            return;
         }
+        let next = (waiting.asked % u64::from(others)) as u16;
+        let to = guide.unwrap_or(NodeId(next + u16::from(next >= self.id.0)));
+        waiting.asked += u64::from(guide.is_none());
+        cx.send(to, Msg::Forward { client, id: waiting.id, op: waiting.op.clone() });
     }
 
     /// Another node's client asks.
@@ -253,12 +278,14 @@ impl<S: StateMachine> Raft<S> {
             _ => {}
         }
         let Role::Leader(leading) = &mut self.role else { return };
-        let is_known = leading.proposals.get(client, id).is_some();
+        if leading.proposals.has_later(client, id) && !cx.has(Mutant::NoSessions) {
+            return;
+        }
         let uncommitted = self.disk.log.last().index.past(self.commit_index) + leading.batch.len();
         if uncommitted >= cx.config.limits.uncommitted {
             return cx.note("overloaded", format!("{uncommitted} entries are not committed"));
         }
-        leading.proposals.expect(asker);
+        let is_known = leading.proposals.expect(asker);
         if !is_known || cx.has(Mutant::NoSessions) {
             self.gather(cx, Payload::Command { client, id, command });
         }
@@ -274,7 +301,12 @@ impl<S: StateMachine> Raft<S> {
     ) {
         match ret {
             Some(ret) => self.answer_proposal(cx, client, id, Ret::Done(ret)),
-            None => drop(self.held.release(client, id)),
+            None => {
+                if let Role::Leader(leading) = &mut self.role {
+                    leading.proposals.take(client, id);
+                }
+                self.held.release(client, id);
+            }
         }
     }
 
@@ -324,6 +356,13 @@ impl<S: StateMachine> Raft<S> {
     /// Requests that this node holds.
     pub fn requests_held(&self) -> usize {
         self.held.len()
+    }
+
+    /// Requests that wait for this leader to commit them.
+    #[cfg(test)]
+    pub(super) fn proposals(&self) -> usize {
+        let Role::Leader(leading) = &self.role else { return 0 };
+        leading.proposals.0.len()
     }
 }
 

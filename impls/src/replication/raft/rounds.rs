@@ -57,6 +57,7 @@ pub struct Rounds {
 impl Rounds {
     /// A new round begins.
     pub fn begin(&mut self, now: Time) -> u64 {
+        self.watch(now);
         self.begun += 1;
         if self.sent.len() == SENT_MAX {
             self.sent.remove(0);
@@ -165,6 +166,16 @@ mod tests {
         let next = rounds.begin(at(17));
         rounds.confirm(next);
         assert!(rounds.is_leased(at(18), ms(100)));
+    }
+
+    // The first round begins in the step in which the leader is elected: that moment counts as seen.
+    #[test]
+    fn a_clock_that_goes_back_after_the_first_round_voids_leases() {
+        let mut rounds = Rounds::default();
+        let first = rounds.begin(at(50));
+        rounds.watch(at(10));
+        rounds.confirm(first);
+        assert!(!rounds.is_leased(at(60), ms(100)));
     }
 
     // Two clocks, one fast and one slow by the bound: the follower's timeout is not over when the lease is.

@@ -15,6 +15,7 @@ use super::log::Index;
 use crate::protocol::{ClientId, Data, RequestId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The last answer to each client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,9 +58,35 @@ impl<R: Data> Sessions<R> {
         }
     }
 
-    /// Keeps the answer to a request that was applied at `at`. There will be at most `max` sessions.
-    pub fn remember(&mut self, client: ClientId, id: RequestId, ret: R, at: Index, max: usize) {
-        self.0.insert(client, Session { last: id, ret, at });
+    /// Has a request applied, which is the entry at `at`, if it is new, and keeps the answer: there will be at
+    /// most `max` sessions. What it was answered, now or before; `None` if nobody waits for it.
+    pub fn once(
+        &mut self,
+        client: ClientId,
+        id: RequestId,
+        at: Index,
+        max: usize,
+        apply: impl FnOnce() -> R,
+    ) -> Option<R> {
+        match self.0.entry(client) {
+            Entry::Occupied(session) if session.get().last == id => Some(session.get().ret.clone()),
+            Entry::Occupied(session) if session.get().last > id => None,
+            Entry::Occupied(mut session) => {
+                let ret = apply();
+                session.insert(Session { last: id, ret: ret.clone(), at });
+                Some(ret)
+            }
+            Entry::Vacant(place) => {
+                let ret = apply();
+                place.insert(Session { last: id, ret: ret.clone(), at });
+                self.forget_beyond(max);
+                Some(ret)
+            }
+        }
+    }
+
+    /// The one that was used the longest ago goes, if there are more than `max`.
+    fn forget_beyond(&mut self, max: usize) {
         if self.0.len() > max {
             let oldest = self.0.iter().min_by_key(|(_, session)| session.at).map(|(&client, _)| client);
             self.0.remove(&oldest.expect("there are more than max"));
@@ -85,12 +112,18 @@ mod tests {
         sessions.seen(ClientId(client), RequestId(id))
     }
 
+    fn apply(sessions: &mut Sessions<char>, client: u32, id: u64, ret: char, at: u64) -> Option<char> {
+        sessions.once(ClientId(client), RequestId(id), Index(at), 2, || ret)
+    }
+
     #[test]
     fn a_request_is_new_known_or_outdated() {
         let mut sessions = Sessions::default();
         assert_eq!(seen(&sessions, 1, 0), Seen::Never);
-        sessions.remember(ClientId(1), RequestId(0), 'a', Index(1), 2);
-        sessions.remember(ClientId(1), RequestId(3), 'b', Index(2), 2);
+        assert_eq!(apply(&mut sessions, 1, 0, 'a', 1), Some('a'));
+        assert_eq!(apply(&mut sessions, 1, 3, 'b', 2), Some('b'));
+        assert_eq!(apply(&mut sessions, 1, 3, 'c', 3), Some('b'), "applied already");
+        assert_eq!(apply(&mut sessions, 1, 2, 'c', 4), None, "given up");
         assert_eq!(seen(&sessions, 1, 3), Seen::Before(&'b'));
         assert_eq!(seen(&sessions, 1, 2), Seen::Outdated);
         assert_eq!(seen(&sessions, 1, 4), Seen::Never);
@@ -101,7 +134,7 @@ mod tests {
     fn the_session_used_the_longest_ago_goes() {
         let mut sessions = Sessions::default();
         for (at, client) in [1, 2, 1, 3].into_iter().enumerate() {
-            sessions.remember(ClientId(client), RequestId(at as u64), 'a', Index(at as u64), 2);
+            apply(&mut sessions, client, at as u64, 'a', at as u64);
         }
         assert_eq!(sessions.len(), 2);
         assert_eq!(seen(&sessions, 2, 1), Seen::Never, "forgotten: applied again if it came again");

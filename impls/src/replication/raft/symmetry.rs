@@ -81,11 +81,9 @@ fn renamed_entries<C: Data>(entries: &[Entry<C>], number: Number<'_>) -> Vec<Ent
 
 fn renamed_entry<C: Data>(entry: &Entry<C>, number: Number<'_>) -> Entry<C> {
     let payload = match &entry.payload {
-        Payload::Membership { membership, client, id } => Payload::Membership {
-            membership: renamed_membership(membership, number),
-            client: *client,
-            id: *id,
-        },
+        Payload::Membership { membership, asked } => {
+            Payload::Membership { membership: renamed_membership(membership, number), asked: *asked }
+        }
         other => other.clone(),
     };
     Entry { term: entry.term, payload }

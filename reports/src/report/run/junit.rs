@@ -45,10 +45,14 @@ impl RunJunit {
                 self.push(report, world.to_owned(), status, seeds.elapsed, out);
             }
             Ok(Looked::Cases { cases, left }) => {
+                if cases.is_empty() {
+                    let status = broken("unknown", "no cases", &explanation());
+                    self.push(report, world.to_owned(), status, report.elapsed, None);
+                }
                 for case in cases {
                     let status = case_status(case, report.failed.as_ref());
                     let name = format!("{world}, case {}: {}", case.number, case.about);
-                    let out = case.exploration.extent.to_string();
+                    let out = text::extent(&case.exploration.extent);
                     self.push(report, name, status, case.elapsed, Some(out));
                 }
                 if *left > 0 {
@@ -98,7 +102,7 @@ fn case_status(case: &CaseReport, failed: Option<&Failed>) -> TestCaseStatus {
             let story = text::story(&failed.told, failed.shrunk, Limit::usual("see timeline.txt"), WIDTH);
             failing(failed, &plain(&story))
         }
-        _ => broken("unknown", "no verdict", &case.exploration.extent.to_string()),
+        _ => broken("unknown", "no verdict", &text::extent(&case.exploration.extent)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What came of a run, for people.
 
+use super::faults;
 use super::timeline::{self, Limit, brief};
 use super::{CaseReport, Culprit, End, FailedRun, Files, Looked, Scenario, Scene, SeedsReport, WorldReport};
 use crate::exit::Exit;
@@ -51,6 +52,10 @@ pub fn explanation(report: &WorldReport, width: usize) -> String {
         Err(_) => {}
         Ok(Looked::Seeds(seeds)) => seeds_in_full(&mut out, seeds, width),
         Ok(Looked::Cases { cases, left }) => {
+            if cases.is_empty() {
+                let text = format!("{} it has no small cases.", paint(UNSURE, "Nothing to look at:"));
+                wrap_into(&mut out, width, INDENT, INDENT, &text);
+            }
             cases.iter().for_each(|case| case_in_full(&mut out, case, width));
             if *left > 0 {
                 let text = format!("{} not looked at.", count(*left as u64, "more case"));
@@ -108,10 +113,32 @@ pub fn seconds(time: Duration) -> String {
     }
 }
 
+/// How much of a case was looked at.
+pub fn extent(extent: &Extent) -> String {
+    let states = |states: usize| count(states as u64, "unique state");
+    match extent {
+        Extent::Exhaustive { unique_states } => format!("exhaustive: {}", states(*unique_states)),
+        Extent::Bounded { unique_states, depth, elapsed, stop } => {
+            let reason = match stop {
+                Stop::States => "limit of states",
+                Stop::Depth => "limit of depth",
+                Stop::Time => "limit of time",
+                Stop::Violation => "violation",
+                Stop::Interrupted => "interrupted",
+            };
+            let (states, elapsed) = (states(*unique_states), seconds(*elapsed));
+            format!("bounded: stopped at {states}, depth {depth}, after {elapsed} ({reason})")
+        }
+        Extent::Walked { walks, steps_max, seed } => {
+            format!("bounded: {} of at most {steps_max} steps, seed {seed}", count(*walks, "walk"))
+        }
+    }
+}
+
 fn case_in_full(out: &mut String, case: &CaseReport, width: usize) {
-    let extent = &case.exploration.extent;
-    let end = match (case.exit(), extent) {
-        (Exit::Valid, _) => extent.to_string(),
+    let extent = extent(&case.exploration.extent);
+    let end = match (case.exit(), &case.exploration.extent) {
+        (Exit::Valid, _) => extent,
         (Exit::Invalid, Extent::Bounded { unique_states, depth, .. }) => {
             let found = paint(BAD, "a violation");
             format!("{found} after {}, {depth} deep", count(*unique_states as u64, "unique state"))
@@ -187,7 +214,7 @@ fn seeds_in_full(out: &mut String, report: &SeedsReport, width: usize) {
         say(&format!("{} refused to start from a damaged disk.", count(counts.disks_refused, "node")));
     }
     match &report.plan {
-        None => say(&faults(report)),
+        None => faults_in_full(out, report, width),
         Some(plan) if plan.is_empty() => say("No faults."),
         Some(plan) => {
             for fault in plan {
@@ -215,23 +242,19 @@ fn effects(fault: &Faulted) -> String {
     }
 }
 
-/// Each kind of fault: how many there were, and how many of those changed nothing.
-fn faults(report: &SeedsReport) -> String {
-    let (all, vacuous) = report.faults();
+/// All faults, and how many of each kind changed nothing.
+fn faults_in_full(out: &mut String, report: &SeedsReport, width: usize) {
+    let (faults, (all, vacuous)) = faults::total(&report.hunt.faults);
     if all == 0 {
-        return "No faults.".to_owned();
+        return wrap_into(out, width, INDENT, INDENT, "No faults.");
     }
-    let kinds = report.hunt.faults.iter().map(|(kind, &(all, vacuous))| match vacuous {
-        0 => format!("{kind} {}", thousands(all)),
-        _ => format!("{kind} {} ({})", thousands(all), thousands(vacuous)),
-    });
-    let kinds: Vec<String> = kinds.collect();
     let which = match vacuous {
         0 => "all of which changed something".to_owned(),
         _ if vacuous == all => paint(UNSURE, "none of which changed anything"),
         _ => format!("{} of which changed nothing (in brackets)", thousands(vacuous)),
     };
-    format!("{}, {which}: {}.", count(all, "fault"), kinds.join(", "))
+    wrap_into(out, width, INDENT, INDENT, &format!("{faults}, {which}:"));
+    out.push_str(&faults::table(&report.hunt.faults, INNER, width));
 }
 
 fn scenario(out: &mut String, ran: &Scenario, shrunk: Option<(u64, bool)>, limit: Limit<'_>, width: usize) {

@@ -33,6 +33,7 @@ pub(super) struct Client<Op, A> {
     length: Duration,
     patience: Duration,
     retry: Option<Duration>,
+    last_retry: Option<Duration>,
     asks: A,
     node: NodeId,
     random: Random,
@@ -48,6 +49,7 @@ impl<Op: Operation, A: Asks<Op>> Client<Op, A> {
             length: Duration::from_millis(scenario.length_ms),
             patience: Duration::from_millis(scenario.timeout_ms),
             retry: scenario.retry_ms.map(|ms| Duration::from_millis(ms.max(1))),
+            last_retry: scenario.last_retry_ms().map(|ms| Duration::from_millis(ms.max(1))),
             asks,
             node: NodeId(random.below(u64::from(shared.nodes)) as u16),
             random,
@@ -67,6 +69,7 @@ impl<Op: Operation, A: Asks<Op>> Client<Op, A> {
             self.ask(op, Some(patience)).await;
         }
         self.rest_until(healed).await;
+        self.retry = self.last_retry;
         // The healed cluster gets all the time there is.
         for op in std::mem::take(&mut self.last) {
             self.ask(op, None).await;

@@ -151,6 +151,9 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             while let Some((_, begins, fault)) = changes.next_if(|change| change.0 <= now_ms) {
                 if begins { self.begin(fault) } else { self.heal(fault) }
             }
+            if now_ms == length_ms {
+                self.begin_lasting();
+            }
             self.cut();
             let is_done = self.sim.step();
             if let Err(error) = &is_done {
@@ -165,6 +168,12 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
         if self.shared.state().broke.is_none() {
             assert!(changes.next().is_none(), "every fault is healed by the end of the plan");
         }
+    }
+
+    fn begin_lasting(&mut self) {
+        let Some(kind) = self.scenario.lasting.clone() else { return };
+        let fault = self.shared.add_fault(kind, self.scenario.length_ms);
+        self.begin(fault);
     }
 
     fn begin(&mut self, fault: usize) {
@@ -185,6 +194,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             FaultKind::Split(_)
             | FaultKind::Flap(..)
             | FaultKind::Mute(_)
+            | FaultKind::Deaf(_)
             | FaultKind::Bridge(_)
             | FaultKind::Ring
                 if self.servers == Servers::Any =>

@@ -1,7 +1,7 @@
 //! What all hosts of a simulation share: what is written down, which faults last, and what each node's
 //! machine is like. Everything runs on one thread, one host at a time.
 
-use crate::nemesis::{FaultKind, Plan};
+use crate::nemesis::{Fault, FaultKind, Plan};
 use crate::outcome::{Broke, Counts, Rules};
 use crate::random::Random;
 use crate::recorder::Recorder;
@@ -141,6 +141,14 @@ impl Shared {
         if let Some(trace) = &mut self.state().trace {
             trace.push(now, place, kind, what());
         }
+    }
+
+    /// One more fault, which is never healed: its place in the plan.
+    pub(super) fn add_fault(&self, kind: FaultKind, from_ms: u64) -> usize {
+        let faults = &mut self.plan.borrow_mut().faults;
+        faults.push(Fault { from_ms, until_ms: u64::MAX, kind });
+        self.state().effects.push(0);
+        faults.len() - 1
     }
 
     /// What the fault is, which begins now.

@@ -14,7 +14,8 @@ impl<P: Subject> World<'_, P> {
         let (mut lost, mut doubled, mut mean) = (None, None, MS);
         for i in 0..self.active.len() {
             let fault = self.active[i];
-            let since_ms = self.now / MS - self.scenario.plan.faults[fault].from_ms;
+            let planned = self.scenario.plan.faults.get(fault);
+            let since_ms = planned.map_or(0, |planned| self.now / MS - planned.from_ms);
             let random = &mut self.nodes[usize::from(from.0)].random;
             match self.kinds[fault] {
                 FaultKind::Loss(permille) if random.below(1_000) < u64::from(permille) => lost = Some(fault),

@@ -89,7 +89,8 @@ fn smaller<Op: Clone + PartialEq>(
 
 /// How much there is to understand in a scenario.
 fn weight<Op>(scenario: &Scenario<Op>) -> f64 {
-    let parts = scenario.operations() + 4 * scenario.plan.faults.len() + usize::from(scenario.nodes);
+    let faults = scenario.plan.faults.len() + usize::from(scenario.lasting.is_some());
+    let parts = scenario.operations() + 4 * faults + usize::from(scenario.nodes);
     parts as f64 + 1.0
 }
 
@@ -97,6 +98,7 @@ fn weight<Op>(scenario: &Scenario<Op>) -> f64 {
 #[derive(Clone, Debug)]
 enum Change {
     DropFault(usize),
+    DropLasting,
     DropClient(usize),
     DropNode,
     /// What happens after that time does not.
@@ -122,9 +124,13 @@ fn changes<Op>(scenario: &Scenario<Op>) -> Vec<Change> {
     all.extend([length_ms / 2, length_ms / 8].map(Change::StartAt));
     let faults = &scenario.plan.faults;
     all.extend((0..faults.len()).map(Change::DropFault));
+    all.extend(scenario.lasting.as_ref().map(|_| Change::DropLasting));
     all.extend((0..scenario.scripts.len()).map(Change::DropClient).filter(|_| scenario.scripts.len() > 1));
     let last = NodeId(scenario.nodes - 1);
-    if scenario.nodes > 1 && faults.iter().all(|fault| !fault.kind.nodes().contains(&last)) {
+    // Of three nodes and more, one that is cut off can be done without.
+    let nodes_least = if scenario.lasting.is_some() { 3 } else { 1 };
+    let mut kinds = faults.iter().map(|fault| &fault.kind).chain(&scenario.lasting);
+    if scenario.nodes > nodes_least && kinds.all(|kind| !kind.nodes().contains(&last)) {
         all.push(Change::DropNode);
     }
     all.extend(scenario.retry_ms.map(|_| Change::DropRetries));
@@ -153,6 +159,7 @@ impl Change {
         let faults = &mut scenario.plan.faults;
         match *self {
             Change::DropFault(fault) => drop(faults.remove(fault)),
+            Change::DropLasting => scenario.lasting = None,
             Change::DropClient(client) => drop(scenario.scripts.remove(client)),
             Change::DropNode => scenario.nodes -= 1,
             Change::EndAt(length_ms) => {

@@ -158,6 +158,62 @@ fn requests_that_are_held_are_bounded() {
     assert_eq!(requests.map(|request| cluster.answer(request).is_some()), [false, true, true]);
 }
 
+// Asking around for a leader makes no request any younger.
+#[test]
+fn the_oldest_request_goes_however_often_it_was_sent() {
+    let mut config = config(4);
+    config.voters.pop();
+    config.limits.requests = 2;
+    let mut cluster: Cluster = Cluster::with(config);
+    let mut requests = vec![cluster.ask(3, write(1))];
+    for _ in 0..5 {
+        cluster.fire(3, Timer::Election);
+    }
+    requests.extend([2, 3].map(|value| cluster.ask(3, write(value))));
+    cluster.network.clear();
+    cluster.elect_among(0, &[0, 1, 2]);
+    cluster.fire(3, Timer::Election);
+    cluster.deliver();
+    let answered: Vec<bool> = requests.iter().map(|&request| cluster.answer(request).is_some()).collect();
+    assert_eq!(answered, [false, true, true]);
+}
+
+// A late copy of what a client has given up does not take the place of what it waits for now, nor does a
+// leader remember it for ever.
+#[test]
+fn an_outdated_request_displaces_nothing() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.ask_as(1, 9, 5, write(5));
+    cluster.deliver_if(|e| e.to == 0);
+    cluster.ask_as(2, 9, 4, write(4));
+    cluster.deliver_if(|e| e.to == 0 && e.from == 2);
+    cluster.deliver();
+    assert_eq!(cluster.answer((9, 5)), Some(&WRITTEN), "told by the leader, before the next heartbeat");
+    assert_eq!(cluster.terms(0), [1, 1], "and the other is not even logged");
+    assert_eq!(cluster.node(0).proposals(), 0);
+}
+
+// The same, if the later request is in the log from another leader.
+#[test]
+fn a_leader_remembers_no_outdated_request() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.ask_as(0, 9, 5, write(5));
+    cluster.deliver_one(|e| e.to == 1);
+    cluster.network.clear();
+    cluster.stop(0);
+    cluster.lose_patience(2);
+    cluster.lose_patience(1);
+    cluster.fire(1, Timer::Election);
+    cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. } | Msg::Vote { .. }));
+    cluster.ask_as(2, 9, 4, write(4));
+    cluster.ask_as(1, 9, 4, write(4));
+    cluster.deliver();
+    assert_eq!(cluster.terms(1), [1, 1, 2, 2]);
+    assert_eq!((cluster.commit_index(1), cluster.node(1).proposals()), (4, 0));
+}
+
 // Nor is a leader asked for what a client has long given up.
 #[test]
 fn requests_that_are_held_grow_old() {

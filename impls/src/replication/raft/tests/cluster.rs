@@ -32,9 +32,9 @@ pub(super) struct Cluster<S: StateMachine = Registers> {
     requests: u64,
 }
 
-/// Entries are sent at once: fewer timers to think of.
+/// Entries are sent at once: fewer timers to think of. With a mistake, if `mutants.rs` wants one.
 pub(super) fn config(nodes: u16) -> Config {
-    Config { batch_after: None, ..Config::new(nodes) }
+    Config { batch_after: None, mutants: super::mutants::wanted(), ..Config::new(nodes) }
 }
 
 pub(super) fn write(value: u64) -> Op<register::Op> {

@@ -108,3 +108,25 @@ fn a_node_that_restarts_has_term_vote_and_log() {
         assert_eq!(cluster.commit_index(node), 0, "commitIndex is volatile (Figure 2)");
     }
 }
+
+// Figure 2: votedFor is the "candidateId that received vote in current term". Wherever a crash comes, the disk
+// does not say of a term whom the node voted for in another one.
+#[test]
+fn a_vote_is_not_durable_without_its_term() {
+    let (term, campaign, last_log) = (Term(6), Campaign::Election, LogId::default());
+    let mut disks = vec![];
+    for cut in 0..6 {
+        let mut cluster = Cluster::new(3);
+        let record = Record::HardState { current_term: Term(5), voted_for: None };
+        crate::protocol::Durable::replay(&mut cluster.disks[1], &record);
+        cluster.restart(1);
+        let msg = Msg::RequestVote { term, last_log, campaign };
+        cluster.step_cut(1, Input::Msg { from: NodeId(0), msg }, cut);
+        let disk = &cluster.disks[1];
+        disks.push((disk.current_term.0, disk.voted_for.map(|node| node.0)));
+        let left = cluster.network.iter().any(|e| matches!(e.msg, Msg::Vote { .. }));
+        assert!(!left || disk.voted_for == Some(NodeId(0)), "the vote left before it was durable");
+    }
+    disks.dedup();
+    assert_eq!(disks, [(5, None), (6, None), (6, Some(0))]);
+}

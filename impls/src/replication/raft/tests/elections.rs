@@ -284,3 +284,113 @@ fn a_node_of_a_later_term_is_taken_back() {
     cluster.elect(0);
     assert_eq!((cluster.term(0), cluster.view(2).leader()), (7, Some(NodeId(0))));
 }
+
+// §5.1: "If one server's current term is smaller than the other's, then it updates its current term to the
+// larger value." "If a server receives a request with a stale term number, it rejects the request." For
+// each message that has a term.
+#[test]
+fn every_message_brings_its_term_and_none_of_the_past_is_obeyed() {
+    let mark = Mark { session: Index(0), round: 0 };
+    let (prev, leader_commit) = (LogId::default(), Index(0));
+    let messages = |term: Term| -> Vec<MsgOf<Registers>> {
+        let entries = vec![Entry { term, payload: Payload::Noop }];
+        vec![
+            request_vote(term.0, (9, 9), Campaign::Election),
+            Msg::Vote { term, campaign: Campaign::Election, granted: false },
+            Msg::AppendEntries { term, prev, entries, leader_commit, mark },
+            Msg::Appended { term, mark, outcome: Outcome::Matches(Index(0)) },
+            Msg::Received { term, mark, last: prev, bytes: 0 },
+            Msg::TimeoutNow { term },
+        ]
+    };
+    for at in 0..messages(Term(0)).len() {
+        let mut cluster: Cluster = Cluster::with(no_pre_vote(3));
+        let msg = messages(Term(5)).remove(at);
+        cluster.step(1, Input::Msg { from: NodeId(0), msg: msg.clone() });
+        assert!(cluster.term(1) >= 5, "{msg:?}");
+        let (disk, role) = (cluster.node(1).disk.clone(), cluster.view(1).role());
+        let msg = messages(Term(4)).remove(at);
+        cluster.step(1, Input::Msg { from: NodeId(2), msg: msg.clone() });
+        assert_eq!((&cluster.node(1).disk, cluster.view(1).role()), (&disk, role), "{msg:?}");
+    }
+}
+
+// §5.2: "A server remains in follower state as long as it receives valid RPCs from a leader or candidate":
+// its election timer is set anew by a leader's message and by a vote that it gives, and by nothing else.
+#[test]
+fn the_election_timer_is_set_anew_by_leaders_and_by_votes() {
+    let sets = |msg: MsgOf<Registers>| {
+        let mut cluster: Cluster = Cluster::with(no_pre_vote(3));
+        cluster.elect(0);
+        cluster.lose_patience(1);
+        cluster.timers.remove(&(1, Timer::Election));
+        cluster.step(1, Input::Msg { from: NodeId(0), msg });
+        cluster.timers.contains(&(1, Timer::Election))
+    };
+    let mark = Mark { session: Index(0), round: 0 };
+    let (prev, leader_commit) = (LogId { term: Term(1), index: Index(1) }, Index(0));
+    assert!(sets(Msg::AppendEntries { term: Term(1), prev, entries: vec![], leader_commit, mark }));
+    assert!(!sets(Msg::AppendEntries { term: Term(0), prev, entries: vec![], leader_commit, mark }));
+    assert!(sets(request_vote(2, (1, 1), Campaign::Election)), "granted");
+    assert!(!sets(request_vote(1, (0, 0), Campaign::Election)), "refused");
+    assert!(!sets(request_vote(2, (1, 1), Campaign::PreVote)), "asking first changes nothing");
+}
+
+// §5.2: "Once a candidate wins an election, it becomes leader. It then sends heartbeat messages to all of the
+// other servers to establish its authority and prevent new elections."
+#[test]
+fn a_new_leader_says_so_at_once() {
+    let mut cluster: Cluster = Cluster::with(no_pre_vote(5));
+    cluster.fire(0, Timer::Election);
+    cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. } | Msg::Vote { .. }));
+    let told = cluster.network.iter().filter(|e| matches!(e.msg, Msg::AppendEntries { .. })).map(|e| e.to);
+    assert_eq!(told.collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+// §5.2: "Raft uses randomized election timeouts […] chosen randomly from a fixed interval". §5.6: heartbeats
+// come "an order of magnitude" sooner, or several at least.
+#[test]
+fn election_timeouts_are_spread_and_heartbeats_come_in_time() {
+    let config = config(3);
+    let timeout = config.election_timeout;
+    let mut out: Out<Registers> = vec![];
+    let mut node = Raft::boot(&config, NodeId(0), &Disk::default(), &mut out);
+    for _ in 0..3 {
+        let Some(Effect::SetTimer { timer: Timer::Election, after }) = out.first() else { panic!("{out:?}") };
+        assert_eq!(*after, timeout..2 * timeout);
+        out.clear();
+        node.step(&config, Time(0), Input::Timer(Timer::Election), &mut out);
+    }
+    assert!(3 * config.heartbeat < timeout, "three may be lost");
+}
+
+// §5.2, Election Safety, and what it rests on: with votes of a majority for one term, no second candidate
+// gets one. All orders in which the votes of five for two candidates can come.
+#[test]
+fn two_candidates_of_a_term_are_not_both_elected() {
+    for order in 0..8u32 {
+        let mut cluster: Cluster = Cluster::with(no_pre_vote(5));
+        (0..2).for_each(|candidate| cluster.fire(candidate, Timer::Election));
+        for voter in 2..5u16 {
+            let first = (order >> (voter - 2) & 1) as u16;
+            for candidate in [first, 1 - first] {
+                cluster.deliver_one(|e| (e.from, e.to) == (candidate, voter));
+            }
+        }
+        cluster.deliver_if(|e| matches!(e.msg, Msg::Vote { .. }));
+        let ones = order.count_ones();
+        assert_eq!([cluster.leads(0), cluster.leads(1)], [ones <= 1, ones >= 2], "{order:b}");
+    }
+}
+
+// §5.2, the vote is for the whole term: that the candidate has become leader, and is heard from, gives
+// nobody another one.
+#[test]
+fn a_vote_is_not_taken_back_when_a_leader_is_heard_from() {
+    let mut cluster: Cluster = Cluster::with(Config { has_check_quorum: false, ..no_pre_vote(3) });
+    cluster.elect(0);
+    cluster.fire(0, Timer::Heartbeat);
+    cluster.deliver();
+    assert_eq!(cluster.view(1).voted_for(), Some(NodeId(0)));
+    assert_eq!(ask(&mut cluster, 2, request_vote(1, (9, 9), Campaign::Election)), Some((1, false)));
+}

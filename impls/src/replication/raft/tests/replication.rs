@@ -171,15 +171,30 @@ fn a_new_leader_commits_what_earlier_terms_left() {
 #[test]
 fn figure_8_an_old_entry_at_a_majority_is_not_committed() {
     let mut cluster = figure_8();
-    // (c): S1 has replicated its entry of term 2 to a majority. It must not be committed.
-    assert_eq!(cluster.terms(2), [1, 2]);
+    // (c): S1 has replicated its entry of term 2 to a majority, and knows it. It must not be committed.
+    let Role::Leader(leading) = &cluster.node(0).role else { panic!("S1 leads") };
+    assert!([1, 2].iter().all(|&node| leading.progress[&NodeId(node)].match_index == Index(2)));
     assert_eq!(cluster.commit_index(0), 0);
-    // (d1): S5 is elected by S2, S3, S4 and overwrites the entry with its own of term 3.
+    // (d): S5 is elected by S2, S3, S4 and overwrites the entry with its own of term 3.
     // (The first try teaches it the term.)
     cluster.elect_among(4, &[1, 2, 3, 4]);
     cluster.elect_among(4, &[1, 2, 3, 4]);
     assert!(cluster.leads(4));
     assert_eq!(cluster.terms(2)[..2], [1, 3]);
+}
+
+// The same with the mistake, or the test above would show nothing.
+#[cfg(feature = "mutants")]
+#[test]
+fn figure_8_shows_who_counts_old_entries() {
+    let mutants = Mutants::only(Mutant::CommitOldTerm);
+    let mut cluster =
+        figure_8_of(Config { mutants, has_pre_vote: false, has_check_quorum: false, ..config(5) });
+    assert_eq!(cluster.commit_index(0), 2);
+    cluster.elect_among(4, &[1, 2, 3, 4]);
+    cluster.elect_among(4, &[1, 2, 3, 4]);
+    let violation = cluster.violation.expect("a committed entry is lost");
+    assert_eq!(violation.property, super::super::properties::Property::LeaderCompleteness);
 }
 
 // Figure 8 (e): if an entry of S1's own term is at a majority too, S5 cannot win any more.
@@ -215,10 +230,18 @@ pub(super) fn figure_8_of(mut config: Config) -> Cluster {
     cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. }) && e.to < 4);
     cluster.deliver_if(|e| matches!(e.msg, Msg::Vote { .. }));
     assert!(cluster.leads(0) && cluster.term(0) == 4);
-    // S3 lacks what the first message follows on; S1 sends it the entry of term 2. All else is lost.
-    for (from, to) in [(0, 2), (2, 0), (0, 2), (2, 0)] {
-        assert!(cluster.deliver_one(|e| (e.from, e.to) == (from, to)));
-    }
+    // What it sends S2 first is lost, for S2 would store the entry of term 4. S3 and S4 lack the entry of term
+    // 2; their refusals say that they follow, so a read begins a new round, and asks S2 for no more than
+    // whether it has what is before that entry. S3 is sent the entry of term 2.
+    cluster.network.retain(|e| e.to != 1);
+    let deliver = |cluster: &mut Cluster, pairs: &[(u16, u16)]| {
+        for &(from, to) in pairs {
+            assert!(cluster.deliver_one(|e| (e.from, e.to) == (from, to)), "n{from} -> n{to}");
+        }
+    };
+    deliver(&mut cluster, &[(0, 2), (2, 0), (0, 3), (3, 0)]);
+    cluster.ask(0, READ);
+    deliver(&mut cluster, &[(0, 1), (1, 0), (0, 2), (2, 0)]);
     cluster.network.clear();
     cluster
 }
@@ -300,4 +323,111 @@ fn a_silent_follower_is_sent_a_bounded_number_of_messages() {
     assert_eq!(cluster.noted("overloaded"), 10);
     cluster.deliver();
     assert_eq!(cluster.replies.len(), 20);
+}
+
+// §5.3: "When a leader first comes to power, it initializes all nextIndex values to the index just after the
+// last one in its log." Figure 2: matchIndex "initialized to 0".
+#[test]
+fn a_new_leader_takes_others_to_have_what_it_has_and_counts_on_nothing() {
+    let mut cluster = of_logs(&[&[1, 1, 2], &[1], &[1, 1, 2]]);
+    cluster.fire(0, Timer::Election);
+    cluster.deliver_if(|e| matches!(e.msg, Msg::RequestVote { .. } | Msg::Vote { .. }));
+    let Role::Leader(leading) = &cluster.node(0).role else { panic!("it leads") };
+    assert!(leading.progress.values().all(|progress| progress.match_index == Index(0)));
+    let sent = cluster.network.iter().filter_map(|e| match &e.msg {
+        Msg::AppendEntries { prev, entries, .. } => Some((prev.index, entries.len())),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [(Index(3), 1); 2]);
+}
+
+// §5.3: "In the normal case, a new entry can be replicated with a single round of RPCs to a majority of the
+// cluster; and a single slow follower will not impact performance."
+#[test]
+fn a_silent_follower_holds_nobody_up() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.stop(2);
+    for value in 1..=20 {
+        cluster.story.clear();
+        assert_eq!(cluster.run(0, write(value)), Some(WRITTEN));
+        assert_eq!(cluster.story.iter().filter(|line| line.contains("->")).count(), 2, "there and back");
+    }
+}
+
+// §5.5: "If a follower or candidate crashes […] Raft handles these failures by retrying indefinitely; if the
+// crashed server restarts, then the RPC will complete successfully. If a server crashes after completing
+// an RPC but before responding, then it will receive the same RPC again after it restarts. Raft RPCs are
+// idempotent, so this causes no harm."
+#[test]
+fn a_follower_that_crashes_anywhere_catches_up() {
+    for cut in 0..6 {
+        let mut cluster = Cluster::new(3);
+        cluster.elect(0);
+        cluster.stop(2);
+        let request = cluster.ask(0, write(7));
+        let at = cluster.network.iter().position(|e| e.to == 1).expect("it is sent the entry");
+        let envelope = cluster.network.remove(at);
+        cluster.step_cut(1, Input::Msg { from: NodeId(0), msg: envelope.msg }, cut);
+        cluster.network.clear();
+        for _ in 0..3 {
+            cluster.fire(0, Timer::Heartbeat);
+            cluster.deliver();
+        }
+        assert_eq!(cluster.answer(request), None);
+        cluster.start(1);
+        cluster.fire(0, Timer::Heartbeat);
+        cluster.deliver();
+        assert_eq!((cluster.answer(request), cluster.terms(1)), (Some(&WRITTEN), vec![1, 1]), "cut {cut}");
+    }
+}
+
+// §5.3, Log Matching: "When the leader sends an AppendEntries RPC with a log index, it includes the index and
+// term of the entry in its log that immediately precedes the new entries." Two leaders have put different
+// entries at one place; of the follower's two the first agrees and the second does not.
+#[test]
+fn entries_of_one_place_are_told_apart_by_their_terms() {
+    let mut cluster = of_logs(&[&[1, 3, 3], &[1, 2, 2], &[1, 3, 3]]);
+    cluster.elect_among(0, &[0, 2]);
+    cluster.fire(0, Timer::Heartbeat);
+    cluster.deliver();
+    assert_eq!(cluster.terms(1), [1, 3, 3, 4]);
+    assert_eq!(cluster.view(1).digest_at(Index(2)), cluster.view(0).digest_at(Index(2)));
+}
+
+// Thesis §10.2.1: "the leader can write to its disk in parallel with replicating to the followers"; and as
+// long as it has not, it does not count itself.
+#[test]
+fn a_leader_sends_before_it_writes_and_counts_itself_after() {
+    let mut cluster = Cluster::new(1);
+    cluster.elect(0);
+    let (client, id) = (crate::protocol::ClientId(9), crate::protocol::RequestId(1));
+    let input = Input::Request { client, id, op: write(7) };
+    let out = cluster.effects_of(0, input.clone());
+    let place =
+        |out: &Out<Registers>, is_it: fn(&Effect<Raft<Registers>>) -> bool| out.iter().position(is_it);
+    let writes = |effect: &Effect<_>| matches!(effect, Effect::Persist(Record::Append { .. }));
+    let (written, answered) = (place(&out, writes), place(&out, |e| matches!(e, Effect::Reply { .. })));
+    assert!(written.is_some() && written < answered, "alone, it answers what it has written: {out:?}");
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    let out = cluster.effects_of(0, input);
+    let (sent, written) = (place(&out, |e| matches!(e, Effect::Send { .. })), place(&out, writes));
+    assert!(sent.is_some() && sent < written, "{out:?}");
+}
+
+// §5.1: an answer of a term before says nothing: the follower's log has changed since. (This one was given to
+// the same leader, in a term in which it led too.)
+#[test]
+fn an_answer_of_an_earlier_term_does_not_count() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.restart(0);
+    cluster.elect(0);
+    cluster.ask(0, write(7));
+    cluster.network.clear();
+    let (term, mark) = (Term(1), Mark { session: Index(0), round: 1 });
+    let outcome = Outcome::Matches(cluster.view(0).log_last().index);
+    cluster.step(0, Input::Msg { from: NodeId(1), msg: Msg::Appended { term, mark, outcome } });
+    assert_eq!((cluster.term(0), cluster.commit_index(0)), (2, 2), "the write is at node 0 only");
 }
