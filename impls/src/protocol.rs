@@ -281,6 +281,13 @@ pub trait Protocol: Clone + Debug + PartialEq + Hash + Send + Sync + 'static {
 
     /// Takes one input. Effects are added to `out`.
     fn step(&mut self, config: &Self::Config, now: Time, input: Input<Self>, out: &mut Vec<Effect<Self>>);
+
+    /// Whether whoever runs a node should cut its log off where a record is damaged, instead of repairing it
+    /// or refusing to start. It is a mistake, for the node forgets what others rely on, and it is here so
+    /// that a protocol can be told to make it: what is wrong with a disk is not for `boot` to see.
+    fn cuts_damaged_log(_config: &Self::Config) -> bool {
+        false
+    }
 }
 
 /// A protocol to which its nodes are alike: give them other numbers, everywhere at once, and the same

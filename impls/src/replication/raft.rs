@@ -313,6 +313,10 @@ impl<S: StateMachine> Protocol for Raft<S> {
             Input::Chosen { .. } => unreachable!("it never asks for a choice"),
         }
     }
+
+    fn cuts_damaged_log(config: &Config) -> bool {
+        config.mutants.has(Mutant::DamagedLogCutOff)
+    }
 }
 
 impl<S: StateMachine> Raft<S> {
@@ -347,6 +351,10 @@ impl<S: StateMachine> Raft<S> {
     /// follower" (§5.1).
     fn see_term(&mut self, cx: &mut Cx<'_, S>, term: Term) {
         if term > self.disk.current_term {
+            if cx.has(Mutant::VoteAndTermApart) {
+                let current_term = self.disk.current_term;
+                self.persist(cx, Record::HardState { current_term, voted_for: None });
+            }
             self.persist(cx, Record::HardState { current_term: term, voted_for: None });
             self.become_follower(cx, None);
         }

@@ -105,7 +105,6 @@ impl<S: StateMachine> Raft<S> {
         if is_loyal && campaign == Campaign::Election && term >= self.disk.current_term {
             return;
         }
-        let before = self.disk.current_term;
         self.see_term(cx, term);
         let is_free = self.disk.voted_for.is_none_or(|candidate| candidate == from);
         let granted = term == self.disk.current_term && is_free && is_up_to_date;
@@ -114,9 +113,6 @@ impl<S: StateMachine> Raft<S> {
             cx.send(from, vote.clone());
         }
         if granted && self.disk.voted_for.is_none() {
-            if cx.has(Mutant::VoteAndTermApart) {
-                self.persist(cx, Record::HardState { current_term: before, voted_for: Some(from) });
-            }
             self.persist(cx, Record::HardState { current_term: term, voted_for: Some(from) });
         }
         if granted {

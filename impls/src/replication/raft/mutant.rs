@@ -1,35 +1,35 @@
-//! The famous mistakes, each at the line where it is made. "Guide" is the sketch that this suite set out
-//! from; it makes nine of them at once.
+//! The famous mistakes, each at the line where it is made. The first nine were all made at once by a sketch
+//! of Raft that readers are given to learn from.
 
 crate::mutants! {
     /// Mistakes that Raft can be told to make.
     pub enum Mutant {
         /// An AppendEntries of the node's own term makes it forget its vote: it votes again in the same
-        /// term, and two leaders are elected. (Guide.)
+        /// term, and two leaders are elected.
         VoteClearedByAppend = "vote-cleared-by-append",
         /// A leader answers commands at the next heartbeat, committed or not: acknowledged writes get
-        /// lost. (Guide: after 100 ms.)
+        /// lost.
         AnswerBeforeCommit = "answer-before-commit",
         /// Answers to AppendEntries are booked to the first of the other nodes, whoever sent them:
-        /// entries seem to be where they are not, and are committed. (Guide.)
+        /// entries seem to be where they are not, and are committed.
         AnswerBookedToAnother = "answer-booked-to-another",
         /// The log is cut where the entries of a message begin, conflict or not: a late message removes
-        /// what the node has acknowledged since. (Guide; Raft §5.3 says "if an existing entry conflicts".)
+        /// what the node has acknowledged since. (Raft §5.3 says "if an existing entry conflicts".)
         TruncateOnAppend = "truncate-on-append",
         /// A heartbeat commits up to the end of the follower's own log instead of the last entry that the
-        /// leader vouched for: a divergent tail is applied. (Guide; Raft Figure 2: "index of last new entry".)
+        /// leader vouched for: a divergent tail is applied. (Raft Figure 2: "index of last new entry".)
         CommitOwnTail = "commit-own-tail",
         /// The commit index is the middle of the sorted match indexes: in a cluster of even size, half of
-        /// the nodes commit. (Guide.)
+        /// the nodes commit.
         HalfCommits = "half-commits",
         /// Nothing is written to disk: a node that restarts votes again and has forgotten what it
-        /// acknowledged. (Guide.)
+        /// acknowledged.
         NothingDurable = "nothing-durable",
         /// A leader that is deposed answers what its clients wait for from its own state: reads are stale,
-        /// writes are lost. (Guide.)
+        /// writes are lost.
         DeposedLeaderAnswers = "deposed-leader-answers",
         /// A leader that is asked for its vote in a higher term takes on the term and goes on leading: two
-        /// leaders in a term. (Guide: handling the vote request never leaves the leader's loop.)
+        /// leaders in a term.
         LeadsOnInHigherTerm = "leads-on-in-higher-term",
 
         /// Entries of earlier terms are committed by counting replicas: they may still be overwritten.
@@ -52,8 +52,8 @@ crate::mutants! {
         /// A vote leaves before it is durable: a node that crashes then votes twice. (hashicorp/raft #661
         /// is a relative.)
         VoteBeforeDurable = "vote-before-durable",
-        /// Vote and term are written one after the other: after a crash between them the vote belongs to
-        /// the wrong term. (hashicorp/raft #661.)
+        /// A vote is cleared, and then the term raised: after a crash between the two the node votes again in
+        /// the old term. (hashicorp/raft #661 writes them apart.)
         VoteAndTermApart = "vote-and-term-apart",
         /// A follower acknowledges entries before they are durable: a majority that loses power forgets
         /// what is committed. (etcd #14143.)
@@ -61,6 +61,9 @@ crate::mutants! {
         /// A leader counts itself before its own entries are durable: alone it answers, loses power and
         /// has forgotten. (etcd #14370.)
         CommitBeforeDurable = "commit-before-durable",
+        /// A log is cut off where a record is damaged, as if what follows had never been written: a node
+        /// forgets what it acknowledged. (Alagappan et al., FAST 2018.)
+        DamagedLogCutOff = "damaged-log-cut-off",
         /// Repeated commands are applied again. (Thesis §6.3.)
         NoSessions = "no-sessions",
         /// Snapshots leave out the clients' sessions: a repetition is applied again after a restart.
@@ -121,8 +124,6 @@ crate::mutants! {
         /// Learners count in quorums as if they voted: an entry that too few voters have is committed.
         /// (Thesis §4.2.1.)
         LearnersCount = "learners-count",
-        /// A leader that removes itself still counts itself. (Raft §6, thesis §4.2.2.)
-        RemovedLeaderCounts = "removed-leader-counts",
         /// Answers that a node gave before it was removed and added again count for what it holds now.
         /// (drmingdrmer/raft-rejoin-bug.)
         AnswerOfFormerMember = "answer-of-former-member",

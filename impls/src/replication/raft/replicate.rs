@@ -258,8 +258,6 @@ impl<S: StateMachine> Raft<S> {
             members.voters.reached_by(|n| n.div_ceil(2), at)
         } else if cx.has(Mutant::LearnersCount) {
             Voters::of(members.iter()).reached(at)
-        } else if cx.has(Mutant::RemovedLeaderCounts) {
-            Voters::of(members.voters.iter().chain([self.id])).reached(at)
         } else {
             members.voters.reached(at)
         };

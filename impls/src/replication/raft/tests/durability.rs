@@ -2,6 +2,8 @@
 
 use super::super::*;
 use super::cluster::{Cluster, READ, WRITTEN, holds, write};
+use crate::object::register;
+use crate::protocol::Durable;
 
 // A vote, an acknowledgement, an answer: each leaves after the record that it rests on.
 #[test]
@@ -129,4 +131,33 @@ fn a_vote_is_not_durable_without_its_term() {
     }
     disks.dedup();
     assert_eq!(disks, [(5, None), (6, None), (6, Some(0))]);
+}
+
+// A record that is damaged was acknowledged, like as not: the log is repaired, or the node does not start.
+#[test]
+fn a_damaged_log_is_not_cut_off() {
+    assert!(!Raft::<Registers>::cuts_damaged_log(&Cluster::new(3).config));
+}
+
+// Figure 2 has them side by side: whatever of a step's records a crash leaves, a vote is not forgotten in the
+// term that it was given in.
+#[test]
+fn a_term_is_never_durable_without_its_vote() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    let (last_log, campaign) = (cluster.node(1).disk.log.last(), Campaign::Transfer);
+    let asks = Msg::RequestVote { term: Term(2), last_log, campaign };
+    let effects = cluster.clone_of(1, Input::Msg { from: NodeId(2), msg: asks });
+    let mut disk = cluster.node(1).disk.clone();
+    let voted = |disk: &Disk<register::Op>| (disk.current_term, disk.voted_for);
+    let mut seen = vec![voted(&disk)];
+    for effect in &effects {
+        if let Effect::Persist(record) = effect {
+            disk.replay(record);
+            seen.push(voted(&disk));
+        }
+    }
+    assert_eq!(seen.first(), Some(&(Term(1), Some(NodeId(0)))));
+    assert_eq!(seen.last(), Some(&(Term(2), Some(NodeId(2)))));
+    assert!(!seen.contains(&(Term(1), None)), "{seen:?}");
 }
