@@ -44,13 +44,9 @@ impl LogFile {
 
     fn open(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
-            let is_new = !self.path.exists();
-            let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
-            if is_new {
-                // The file's name is durable only with its folder.
-                File::open(self.folder())?.sync_all()?;
-            }
-            self.file = Some(file);
+            self.file = Some(OpenOptions::new().append(true).create(true).open(&self.path)?);
+            // The file's name is durable only with its folder, and who made it may have been killed before.
+            File::open(self.folder())?.sync_all()?;
         }
         Ok(self.file.as_mut().expect("it was opened"))
     }

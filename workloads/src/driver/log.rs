@@ -141,14 +141,34 @@ fn append_bodies(next: &mut Next, bodies: &[impl AsRef<[u8]>], out: &mut Vec<u8>
 /// assert_eq!(recovered.next, next);
 /// ```
 pub fn recover<R: DeserializeOwned>(bytes: &[u8]) -> Result<Recovered<R>, Damaged> {
+    read(bytes, Copies::Both)
+}
+
+/// The same as many logs do it: what begins at the first damaged record is taken for an unfinished write and
+/// cut off. It forgets what was acknowledged (Alagappan et al., *Protocol-Aware Recovery*, FAST 2018), and is
+/// here for [`cuts_damaged_log`](shakedown_impls::protocol::Protocol::cuts_damaged_log).
+pub fn recover_by_cutting<R: DeserializeOwned>(bytes: &[u8]) -> Result<Recovered<R>, Damaged> {
+    read(bytes, Copies::First)
+}
+
+/// Which copies of a record are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Both,
+    First,
+}
+
+fn read<R: DeserializeOwned>(bytes: &[u8], copies: Copies) -> Result<Recovered<R>, Damaged> {
     let (mut at, mut next) = (0, Next::default());
     let (mut repaired, mut cut_bytes, mut is_dirty) = (0, 0, false);
     let mut batches: Vec<Vec<&[u8]>> = vec![];
     while at < bytes.len() {
-        let batch = read_batch(bytes, at, next);
+        let batch = read_batch(bytes, at, next, copies);
         if !batch.is_whole {
             let lost = next.sequence + batch.bodies.len() as u64;
-            if let Some(later) = later_batch(bytes, at, next.batch) {
+            if copies == Copies::Both
+                && let Some(later) = later_batch(bytes, at, next.batch)
+            {
                 let why =
                     format!("has no good copy, but the batch at byte {later} was begun after it was durable");
                 return Err(Damaged { at: batch.end, sequence: lost, why });
@@ -192,13 +212,18 @@ struct Batch<'b> {
 }
 
 /// Reads the batch that should begin at `start`.
-fn read_batch(bytes: &[u8], start: usize, next: Next) -> Batch<'_> {
+fn read_batch(bytes: &[u8], start: usize, next: Next, copies: Copies) -> Batch<'_> {
     let mut batch = Batch { bodies: vec![], is_whole: false, end: start, repaired: 0 };
-    let Some(half) = half_of(bytes, start, next) else { return batch };
+    let half = match copies {
+        Copies::Both => half_of(bytes, start, next),
+        Copies::First => expected(bytes, start, next).map(|first| first.half),
+    };
+    let Some(half) = half else { return batch };
     let mut sequence = next.sequence;
     loop {
         let copy = |at: usize| expected(bytes, at, Next { sequence, ..next }).filter(|f| f.half == half);
-        let (first, second) = (copy(batch.end), copy(batch.end + half));
+        let first = copy(batch.end);
+        let second = if copies == Copies::Both { copy(batch.end + half) } else { copy(batch.end) };
         batch.repaired += usize::from(first.is_some() != second.is_some());
         let Some(frame) = first.or(second) else { return batch };
         batch.bodies.push(frame.body);

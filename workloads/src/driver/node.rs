@@ -5,7 +5,7 @@
 //! - A write or a sync that fails ends the node, for what the disk holds after that is not known, and
 //!   a second sync may succeed without having written anything (Rebello et al., *Can Applications
 //!   Recover from fsync Failures?*, USENIX ATC 2020). It may be started again: it then reads what is
-//!   there.
+//!   there, and syncs it before it acts on it: a process that was killed leaves bytes that nobody synced.
 //! - Timers run on the node's own clock, which may drift; what a protocol leaves to chance comes from
 //!   the seed. So a node does the same whenever its link, disk and clock do.
 
@@ -154,7 +154,8 @@ where
     }
 
     async fn recover(&mut self) -> Result<P::Durable, Stopped> {
-        let recovered = beside(&mut self.link, self.log.recover::<Record<P>>()).await?;
+        let cuts = P::cuts_damaged_log(&self.setup.config);
+        let recovered = beside(&mut self.link, self.log.recover::<Record<P>>(cuts)).await?;
         let records = recovered.records.len();
         let (repaired, cut_bytes) = (recovered.repaired, recovered.cut_bytes);
         (self.trace)(Step::Recovered { records, repaired, cut_bytes });
@@ -243,10 +244,17 @@ struct Log<D> {
 }
 
 impl<D: Disk> Log<D> {
-    async fn recover<R: serde::de::DeserializeOwned>(&mut self) -> Result<log::Recovered<R>, Stopped> {
-        let recovered = log::recover(&self.disk.load().await?)?;
-        if let Some(clean) = &recovered.clean {
-            self.disk.replace(clean).await?;
+    async fn recover<R: serde::de::DeserializeOwned>(
+        &mut self,
+        cuts: bool,
+    ) -> Result<log::Recovered<R>, Stopped> {
+        let bytes = self.disk.load().await?;
+        let recovered = if cuts { log::recover_by_cutting(&bytes) } else { log::recover(&bytes) }?;
+        match &recovered.clean {
+            Some(clean) => self.disk.replace(clean).await?,
+            // Who was killed between a write and its sync left what can be read, and can still be lost.
+            None if !bytes.is_empty() => self.disk.sync().await?,
+            None => {}
         }
         self.next = recovered.next;
         Ok(recovered)

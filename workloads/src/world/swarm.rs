@@ -167,7 +167,8 @@ impl<'w, P: Subject> World<'w, P> {
         watch: &'w mut dyn Watch<P>,
     ) -> World<'w, P> {
         let seed = scenario.seed;
-        let nodes = (0..u64::from(scenario.nodes)).map(|id| Node::new(Random::stream(seed, "node", id)));
+        let node = |id| Node::new(config, Random::stream(seed, "node", id));
+        let nodes = (0..u64::from(scenario.nodes)).map(node);
         let clients = (0..scenario.scripts.len() as u64).map(|id| {
             let mut random = Random::stream(seed, "client", id);
             let node = NodeId(random.below(u64::from(scenario.nodes)) as u16);
@@ -398,11 +399,17 @@ impl<'w, P: Subject> World<'w, P> {
 
     fn boot(&mut self, id: NodeId) {
         let (mut out, node) = (vec![], &mut self.nodes[usize::from(id.0)]);
-        let durable = node.disk.load();
-        match caught(|| P::boot(self.config, id, &durable, &mut out)) {
-            Ok(state) => node.state = Some(state),
+        let booted = caught(|| {
+            let durable = node.disk.load();
+            (P::boot(self.config, id, &durable, &mut out), durable)
+        });
+        let durable = match booted {
+            Ok((state, durable)) => {
+                node.state = Some(state);
+                durable
+            }
             Err(how) => return self.breaks(id, how),
-        }
+        };
         node.effects.extend(out);
         node.is_changed = true;
         self.trace(Place::Node(id), Kind::Start, || match durable == P::Durable::default() {

@@ -176,3 +176,17 @@ fn a_record_of_another_protocol_is_told() {
     let damaged = recover::<(bool, String)>(&disk).unwrap_err();
     assert!(damaged.why.contains("is no record of this protocol"), "{damaged}");
 }
+
+// The mistake that is there for mutants: what follows a damaged record is gone, and nobody says so.
+#[test]
+fn cutting_forgets_what_follows_a_damaged_record() {
+    let batches: Vec<Vec<Record>> = (0..3).map(|n| vec![(n, vec![1]), (n, vec![2])]).collect();
+    let (mut disk, starts, _) = written(&batches);
+    let whole = recover_by_cutting::<Record>(&disk).unwrap();
+    assert_eq!((whole.records, whole.clean), (batches.concat(), None));
+    let second = HEAD_BYTES + postcard::to_stdvec(&batches[1][0]).unwrap().len();
+    disk[starts[1] + second + 5] ^= 1;
+    let cut = recover_by_cutting::<Record>(&disk).unwrap();
+    assert_eq!(cut.records, batches.concat()[..3]);
+    check_clean(&disk, &cut);
+}

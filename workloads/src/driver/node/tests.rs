@@ -172,7 +172,18 @@ async fn records_in_a_row_share_a_sync_and_what_follows_waits_for_it() {
     let (events, stopped) = run(&bytes, 9, vec![op]).await;
     assert_eq!(events, "disk:[] send append sync durable:2 send append sync durable:1 send");
     assert!(stopped.is_none());
-    assert_eq!(run(&bytes, 0, vec![]).await.0, "disk:[1, 2, 3]", "what is durable is read again");
+    assert_eq!(run(&bytes, 1, vec![]).await.0, "sync disk:[1, 2, 3]", "what is durable is read again");
+}
+
+// It was killed between a write and its sync: what it reads it may not act on before that is durable.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_is_durable_before_the_node_begins() {
+    let bytes = Rc::default();
+    run(&bytes, 0, vec![vec![Do::Persist(1)]]).await;
+    let (events, stopped) = run(&bytes, 0, vec![vec![Do::Send]]).await;
+    assert_eq!(events, "sync");
+    assert!(matches!(stopped, Some(Stopped::Disk(_))));
+    assert_eq!(run(&bytes, 1, vec![vec![Do::Send]]).await.0, "sync disk:[1] send");
 }
 
 // The second sync fails: nothing after it happens, though the disk would work again.

@@ -1,7 +1,7 @@
 //! A node's disk: the log that the real driver writes, as records while all is well, as bytes when
 //! something happens to them. What a damaged one still says is found out by the real recovery.
 
-use crate::driver::log::{Damaged, Next, Recovered, SECTOR_BYTES, append, recover};
+use crate::driver::log::{Damaged, Next, Recovered, SECTOR_BYTES, append, recover, recover_by_cutting};
 use crate::random::Random;
 use shakedown_impls::protocol::{Durable, Protocol, Record};
 
@@ -10,6 +10,8 @@ pub(super) struct Disk<P: Protocol> {
     synced: Vec<Vec<Record<P>>>,
     /// What is on its way: written together, durable together.
     pub(super) writing: Vec<Record<P>>,
+    /// Whether its log is cut off where a record is damaged.
+    cuts: bool,
 }
 
 /// Leaves of the sectors any, in no order, and of some a part.
@@ -37,8 +39,9 @@ pub(super) enum Found {
 }
 
 impl<P: Protocol> Disk<P> {
-    pub(super) fn new() -> Disk<P> {
-        Disk { synced: vec![], writing: vec![] }
+    /// An empty one; `cuts`: see [`Protocol::cuts_damaged_log`].
+    pub(super) fn new(cuts: bool) -> Disk<P> {
+        Disk { synced: vec![], writing: vec![], cuts }
     }
 
     /// What a node that starts reads.
@@ -109,7 +112,8 @@ impl<P: Protocol> Disk<P> {
 
     /// What recovery finds is what is there from now on.
     fn read(&mut self, bytes: &[u8]) -> Found {
-        let recovered: Result<Recovered<Record<P>>, Damaged> = recover(bytes);
+        let recovered: Result<Recovered<Record<P>>, Damaged> =
+            if self.cuts { recover_by_cutting(bytes) } else { recover(bytes) };
         let Ok(Recovered { records, repaired, .. }) = recovered else { return Found::Damage };
         // Batches stay as they were; of the last one there may be less.
         let mut records = records.into_iter();
@@ -163,7 +167,7 @@ mod tests {
 
     /// 0 to 5 are durable, in two writes; 6 to 8 are on their way.
     fn disk() -> Disk<Lists> {
-        let mut disk = Disk { synced: vec![], writing: vec![0, 1, 2] };
+        let mut disk = Disk { writing: vec![0, 1, 2], ..Disk::new(false) };
         disk.sync();
         disk.writing = vec![3, 4, 5];
         disk.sync();

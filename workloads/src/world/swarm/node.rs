@@ -36,10 +36,10 @@ pub(super) struct Node<P: Protocol> {
 }
 
 impl<P: Protocol> Node<P> {
-    pub(super) fn new(mut random: Random) -> Node<P> {
+    pub(super) fn new(config: &P::Config, mut random: Random) -> Node<P> {
         Node {
             state: None,
-            disk: Disk::new(),
+            disk: Disk::new(P::cuts_damaged_log(config)),
             is_changed: false,
             effects: VecDeque::new(),
             inputs: VecDeque::new(),
