@@ -1,6 +1,8 @@
 //! Faults as data: a plan says what goes wrong, from when to when. So it can be printed in words,
 //! replayed, and made smaller when a run fails.
 
+mod pieces;
+
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use shakedown_impls::protocol::NodeId;
@@ -97,6 +99,8 @@ pub enum Aim {
     Pause,
     /// Writing to disk takes it so many milliseconds more.
     SlowDisk(u16),
+    /// Its clock, and its timers, run too fast by so many thousandths, or too slow.
+    ClockDrift(i16),
 }
 
 impl Aim {
@@ -111,6 +115,7 @@ impl Aim {
             Aim::PowerLoss => FaultKind::PowerLoss(vec![leader]),
             Aim::Pause => FaultKind::Pause(leader),
             Aim::SlowDisk(ms) => FaultKind::SlowDisk(leader, ms),
+            Aim::ClockDrift(permille) => FaultKind::ClockDrift(leader, permille),
         }
     }
 
@@ -145,7 +150,7 @@ pub enum Nemesis {
     Disk,
     /// Clocks that jump, run fast or slow.
     Clock,
-    /// Whoever leads: cut off, killed, without power, paused or slow.
+    /// Whoever leads: cut off, killed, without power, paused, slow, or by a slow clock.
     Leader,
     /// No fault: an administrator who changes who the members are, and who leads.
     Membership,
@@ -204,7 +209,7 @@ impl Nemesis {
             Nemesis::Pause => "a node that stands still",
             Nemesis::Disk => "slow and failing disks, bits that rot",
             Nemesis::Clock => "clocks that jump, or run fast or slow",
-            Nemesis::Leader => "whoever leads: cut off, killed, without power, paused, slow",
+            Nemesis::Leader => "whoever leads: cut off, killed, without power, paused, slow, by a slow clock",
             Nemesis::Membership => "members that come and go, learners, leaders that hand over",
         }
     }
@@ -273,29 +278,14 @@ impl Plan {
                 let from_ms = random.below(length_ms);
                 let until_ms = (from_ms + 1 + random.duration(length_ms / 6)).min(length_ms);
                 faults.push(Fault { from_ms, until_ms, kind });
-                if nemesis == Nemesis::Leader && random.chance(0.5) {
-                    hunt_leaders(random, length_ms, until_ms, &mut faults);
+                if nemesis == Nemesis::Leader && random.chance(0.6) {
+                    let begin_ms = if random.chance(0.5) { length_ms / 4 } else { until_ms };
+                    pieces::draw(random, nodes, length_ms, begin_ms, &mut faults);
                 }
             }
         }
         faults.sort_by_key(|fault| fault.from_ms);
         Plan { faults }
-    }
-}
-
-/// Leader after leader is struck, each about when the one before comes back: what one leader left half done
-/// and another has not yet repaired is what elections are about.
-fn hunt_leaders(random: &mut Random, length_ms: u64, begin_ms: u64, faults: &mut Vec<Fault>) {
-    let mean_ms = [5, 40, 120][random.below(3) as usize];
-    let mut at_ms = begin_ms;
-    for _ in 0..1 + random.below(4) {
-        let from_ms = (at_ms + random.below(40)).saturating_sub(20);
-        let until_ms = (from_ms + 1 + random.duration(mean_ms)).min(length_ms);
-        if from_ms >= until_ms {
-            break;
-        }
-        faults.push(Fault { from_ms, until_ms, kind: FaultKind::Leader(Aim::draw(random)) });
-        at_ms = until_ms;
     }
 }
 
@@ -348,6 +338,7 @@ impl FaultKind {
                 Aim::PowerLoss => "leader-power-loss",
                 Aim::Pause => "leader-pause",
                 Aim::SlowDisk(_) => "leader-slow-disk",
+                Aim::ClockDrift(_) => "leader-clock-drift",
             },
         }
     }
@@ -463,6 +454,9 @@ impl Display for FaultKind {
                 Aim::PowerLoss => f.write_str("the leader without power"),
                 Aim::Pause => f.write_str("the leader paused"),
                 Aim::SlowDisk(ms) => write!(f, "disk of the leader up to {ms} ms slower"),
+                Aim::ClockDrift(permille) => {
+                    write!(f, "clock of the leader off by {permille:+} thousandths")
+                }
             },
         }
     }

@@ -43,6 +43,13 @@ pub trait Operation: Data {
     /// microseconds, on average.
     fn usual(gap_us: u64) -> Generator<Self::Kind>;
 
+    /// What somebody asks who only looks on, one operation every `gap_us` microseconds on average, if there
+    /// is anything to see. Who changes nothing is not held up where nothing can be changed: before a leader,
+    /// say, that is none any more.
+    fn looking(_gap_us: u64) -> Option<Generator<Self::Kind>> {
+        None
+    }
+
     /// What an administrator asks meanwhile, one thing every `gap_us` microseconds on average; if there is
     /// anything to administer.
     fn administration(_gap_us: u64) -> Option<Generator<Self::Kind>> {

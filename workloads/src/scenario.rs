@@ -96,7 +96,8 @@ impl<Op: Operation> Scenario<Op> {
         let keys = 1 << random.below(5);
         let keys = settings.keys.unwrap_or(keys);
         // Much going on at a time finds some mistakes; what stays as it is for a while finds others.
-        let usual = Op::usual(2_000 << random.below(5));
+        let gap_us = 2_000 << random.below(5);
+        let usual = Op::usual(gap_us);
         let load = settings.load.as_ref().unwrap_or(&usual);
         let timeout_ms = 100 + random.below(300);
         let retries = random.chance(0.5);
@@ -108,7 +109,11 @@ impl<Op: Operation> Scenario<Op> {
         let may_last = nodes >= 3 && nemeses.contains(&Nemesis::Partition) && random.chance(0.3);
         let of_leader = nemeses.contains(&Nemesis::Leader);
         let lasting = may_last.then(|| FaultKind::draw_lasting(&mut random, nodes, of_leader));
+        let looking = Op::looking(gap_us).filter(|_| settings.load.is_none() && random.chance(0.5));
         let mut asking = vec![load; clients as usize];
+        if let Some(looking) = &looking {
+            asking.iter_mut().skip(1).step_by(2).for_each(|client| *client = looking);
+        }
         asking.extend(administration.as_ref().filter(|_| is_administered));
         let load = Load { clients: asking, keys, nodes, length_ms };
         Scenario {

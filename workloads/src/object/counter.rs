@@ -69,6 +69,10 @@ impl Operation for Op {
         Generator::Mix(kinds.map(|kind| (1, Generator::Always(kind))).into()).every_us(gap_us)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind>> {
+        Some(Generator::Always(Kind::Read).every_us(gap_us))
+    }
+
     fn small() -> Vec<Vec<Op>> {
         vec![vec![Op::Add { by: 1 }], vec![Op::AddAndGet { by: 2 }, Op::Read]]
     }

@@ -102,6 +102,10 @@ impl Operation for Op {
             .every_us(gap_us)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind>> {
+        Some(Generator::Always(Kind::Read).every_us(gap_us))
+    }
+
     fn small() -> Vec<Vec<Op>> {
         let read = Op::Read { key: 0 };
         vec![vec![Op::Append { key: 0, value: ".1".into() }], vec![read.clone(), read]]

@@ -66,6 +66,10 @@ impl Operation for Op {
         mix.every_us(gap_us)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind>> {
+        Some(Generator::Always(Kind::Read).every_us(gap_us))
+    }
+
     fn small() -> Vec<Vec<Op>> {
         let read = Op::Read { key: 0 };
         vec![vec![Op::Append { key: 0, element: 1 }], vec![read, read]]

@@ -70,6 +70,10 @@ impl Operation for Op {
         mix.every_us(gap_us)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind>> {
+        Some(Generator::Always(Kind::Read).every_us(gap_us))
+    }
+
     fn small() -> Vec<Vec<Op>> {
         vec![vec![Op::Append { value: "1".into() }], vec![Op::Read, Op::Read]]
     }

@@ -62,6 +62,10 @@ impl Operation for Op {
         mix.every_us(gap_us)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind>> {
+        Some(Generator::Always(Kind::Read).every_us(gap_us))
+    }
+
     fn small() -> Vec<Vec<Op>> {
         let read = Op::Read { key: 0 };
         vec![vec![Op::Write { key: 0, value: 1 }], vec![read, read]]

@@ -63,6 +63,10 @@ impl Operation for Op {
         mix.every_us(gap_us)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind>> {
+        Some(Generator::Always(Kind::Read).every_us(gap_us))
+    }
+
     fn small() -> Vec<Vec<Op>> {
         vec![vec![Op::Add { element: 1 }], vec![Op::Read, Op::Read]]
     }

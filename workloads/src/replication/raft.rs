@@ -13,7 +13,7 @@ pub(crate) use invariants::invariants;
 pub use operation::Kind;
 
 use crate::catalogue::{Definition, Entry, Family, Small};
-use crate::nemesis::{FaultKind, Nemesis};
+use crate::nemesis::{Aim, FaultKind, Nemesis};
 use crate::operation::Operation;
 use crate::outcome::Watch;
 use crate::random::Random;
@@ -155,8 +155,8 @@ fn varied(mut config: Config, variety: u64) -> Config {
         1 => Some(Duration::ZERO),
         _ => Some(Duration::from_millis(1)),
     };
-    if random.chance(0.35) {
-        let clock_drift_permille_max = DRIFTS_PERMILLE_MAX[random.below(2) as usize];
+    if random.chance(0.5) {
+        let clock_drift_permille_max = DRIFTS_PERMILLE_MAX[usize::from(random.chance(0.3))];
         config.reads = Reads::Lease { clock_drift_permille_max };
         config.heartbeat = config.election_timeout / 10;
     }
@@ -212,19 +212,31 @@ fn configured(config: &Config) -> String {
 /// several faults at a time would add up to.
 fn spare_clocks<Op>(scenario: &mut Scenario<Op>, drift_permille_max: u16) {
     let faults = &mut scenario.plan.faults;
-    faults.retain(|fault| match fault.kind {
-        FaultKind::ClockJump(..) => false,
-        FaultKind::ClockDrift(_, permille) => permille.unsigned_abs() < drift_permille_max,
-        _ => true,
+    faults.retain(|fault| match drift(&fault.kind) {
+        Some((_, permille)) => permille.unsigned_abs() < drift_permille_max,
+        None => !matches!(fault.kind, FaultKind::ClockJump(..)),
     });
     let mut free_from_ms = vec![0; usize::from(scenario.nodes)];
     faults.retain(|fault| {
-        let FaultKind::ClockDrift(node, _) = fault.kind else { return true };
-        let free_from_ms = &mut free_from_ms[usize::from(node.0)];
-        let is_alone = fault.from_ms >= *free_from_ms;
-        *free_from_ms = fault.until_ms.max(*free_from_ms);
+        let Some((node, _)) = drift(&fault.kind) else { return true };
+        // Any node may lead.
+        let those = node.map_or(0..free_from_ms.len(), |node| usize::from(node.0)..usize::from(node.0) + 1);
+        let those = &mut free_from_ms[those];
+        let is_alone = those.iter().all(|&free_from_ms| fault.from_ms >= free_from_ms);
+        if is_alone {
+            those.fill(fault.until_ms);
+        }
         is_alone
     });
+}
+
+/// By how much a fault has which clock run wrong; `None`: the leader's, whoever that is.
+fn drift(kind: &FaultKind) -> Option<(Option<NodeId>, i16)> {
+    match kind {
+        FaultKind::ClockDrift(node, permille) => Some((Some(*node), *permille)),
+        FaultKind::Leader(Aim::ClockDrift(permille)) => Some((None, *permille)),
+        _ => None,
+    }
 }
 
 /// The five properties of Figure 3, at every step of every node.

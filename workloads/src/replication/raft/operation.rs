@@ -72,13 +72,17 @@ impl<C: Operation> Operation for Op<C> {
         C::usual(gap_us).map(&Kind::Command)
     }
 
+    fn looking(gap_us: u64) -> Option<Generator<Kind<C::Kind>>> {
+        Some(C::looking(gap_us)?.map(&Kind::Command))
+    }
+
     fn administration(gap_us: u64) -> Option<Generator<Kind<C::Kind>>> {
         let weights = [
             (4, Kind::AddLearner),
             (4, Kind::Promote),
             (2, Kind::Remove),
             (2, Kind::SetVoters),
-            (2, Kind::Transfer),
+            (4, Kind::Transfer),
         ];
         let mix = Generator::Mix(weights.map(|(weight, kind)| (weight, Generator::Always(kind))).into());
         Some(mix.every_us(gap_us))
