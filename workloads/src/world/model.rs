@@ -47,8 +47,8 @@ mod tests;
 mod transition;
 mod walk;
 
-pub use before::{First, Happening, Only};
-pub use case::{Budget, Case, Invariants, Sometimes};
+pub use before::{First, Happening, Lost, Only};
+pub use case::{Broken, Budget, Case, Invariants, Sometimes};
 pub use search::{Limits, Order, World, explore};
 pub use state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
 pub use walk::{Walks, walk};

@@ -104,8 +104,9 @@ fn elections(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
                 .budget(firings(2))
                 .remarks("elected"),
         ),
-        all(
+        nearest(
             "3 nodes, the first has a vote under way: two election timers go off",
+            50_000,
             cluster(3, mutants)
                 .after(elected(0).but_late("those to the second", |e| e.to == NodeId(1)))
                 .firing(|node, timer| node != NodeId(1) && *timer == Timer::Election)
@@ -122,6 +123,32 @@ fn elections(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
                 )
                 .budget(Budget { duplications: 1, ..NONE })
                 .interchangeable([NodeId(1), NodeId(2)]),
+        ),
+        all(
+            "3 nodes, two of which may crash, and a vote under way: the first has led and taken a write alone",
+            cluster(3, mutants)
+                .client([write(0, 5)])
+                .client([write(2, 6)])
+                .after(
+                    elected(2)
+                        .but_late("none", |_| false)
+                        .losing("those to the first", |e| e.to == NodeId(0)),
+                )
+                .after(
+                    elected(0)
+                        .but_late("those about votes of the first two", |e| {
+                            is_about_votes(e) && e.from != NodeId(2) && e.to != NodeId(2)
+                        })
+                        .losing("those of the first", |e| e.from == NodeId(0)),
+                )
+                .after(
+                    Happening::request(0)
+                        .but_late("none", |_| false)
+                        .losing("those of the first", |e| e.from == NodeId(0)),
+                )
+                .firing(|node, timer| node == NodeId(0) && *timer == Timer::Election)
+                .budget(Budget { crashes: 2, ..firings(1) })
+                .in_vain(),
         ),
         nearest(
             "3 nodes: three election timers go off",
@@ -166,23 +193,28 @@ fn replication(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
             led_twice().client([write(0, 5)]).client([read(1)]).showing_effect(),
         ),
         all(
-            "3 nodes, two of which lead: a write at the first, whose heartbeat is due, then a read at the second",
+            "3 nodes, two of which lead, and one's heartbeat is due: a write at the first, then a read at \
+             the second",
             led_twice()
                 .client([write(0, 5), read(1)])
-                .firing(|node, timer| node == NodeId(0) && *timer == Timer::Heartbeat)
+                .firing(|_, timer| *timer == Timer::Heartbeat)
                 .budget(firings(1))
                 .showing_effect(),
         ),
         all(
             "3 nodes, two of which lead: a write at the second, then a read at the first",
-            led_twice().client([write(1, 5), read(0)]).showing_effect(),
+            led_twice()
+                .client([write(1, 5), read(0)])
+                .firing(second_is_heard_of)
+                .budget(firings(1))
+                .showing_effect(),
         ),
         all(
             "3 nodes, one has just been elected: a read there of what the leader before has written",
             led()
                 .client([write(0, 5), read(1)])
                 .after(Happening::request(0))
-                .after(elected(1).only("those about votes", is_about_votes))
+                .after(elected(1).but_late("those about votes", is_about_votes))
                 .showing_effect(),
         ),
         all(
@@ -205,7 +237,7 @@ fn replication(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
                 .budget(firings(1))
                 .remarks("conflict-truncated"),
         ),
-        all("3 nodes: Figure 8, one entry in a message", {
+        nearest("3 nodes: Figure 8, one entry in a message", 200_000, {
             let limits = Limits { entries_per_message: 1, ..Limits::default() };
             of(Config { limits, mutants, ..Config::plain(3) })
                 .client([write(0, 5)])
@@ -220,6 +252,37 @@ fn replication(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
                 .budget(firings(2))
                 .remarks("conflict-truncated")
         }),
+        nearest(
+            "5 nodes, the first leads again, after another: an answer to what it said before is late",
+            50_000,
+            cluster(5, mutants)
+                .client([write(0, 5)])
+                .client([write(0, 6)])
+                .after(elected(0))
+                .after(Happening::request(0).only("those to the second", |e| e.to == NodeId(1)))
+                .after(
+                    Happening::request(1)
+                        .but_late("those to the second", |e| e.to == NodeId(1))
+                        .losing("those to the others", |e| e.from == NodeId(0)),
+                )
+                .after(
+                    elected(2)
+                        .but_late("all but requests and what the second has to say to the first", |e| {
+                            (e.from, e.to) != (NodeId(1), NodeId(0)) && !is_request(e)
+                        })
+                        .losing("requests", is_request),
+                )
+                .after(
+                    elected(0)
+                        .but_late("those about votes", is_about_votes)
+                        .losing("those of the first but to the third", |e| {
+                            e.from == NodeId(0) && e.to != NodeId(2)
+                        }),
+                )
+                .firing(|node, timer| node == NodeId(3) && *timer == Timer::Election)
+                .budget(firings(1))
+                .in_vain(),
+        ),
         nearest(
             "3 nodes: two writes at the leader, a message comes twice, and another is elected",
             150_000,
@@ -338,17 +401,19 @@ fn membership(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
                 .after(elected(1).only("those among the second and the third", |e| {
                     e.to != NodeId(0) && e.from != NodeId(0) && e.to < NodeId(3)
                 }))
+                .in_vain()
                 .interchangeable([NodeId(3), NodeId(4)]),
         ),
-        all(
+        nearest(
             "4 nodes, two of which have been elected: each is to remove a node before it can know what is \
              committed",
+            50_000,
             of(Config { mutants, ..Config::plain(4) })
                 .client([leaves(0, 3)])
                 .client([leaves(2, 0)])
                 .after(elected(0).only("those about votes", is_about_votes))
                 .after(Happening::request(0).only("none", |_| false))
-                .after(elected(2).only("those about votes", is_about_votes))
+                .after(elected(2).but_late("those about votes", is_about_votes))
                 .firing(|node, timer| node == NodeId(0) && *timer == Timer::Election)
                 .budget(firings(1)),
         ),
@@ -357,12 +422,12 @@ fn membership(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
 
 /// Too large to look at as a whole.
 fn at_large(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
-    let trouble = Budget { crashes: 1, losses: 2, duplications: 1, firings: 8, timeouts: 1, repeats: 1 };
+    let trouble = Budget { crashes: 1, losses: 2, duplications: 1, firings: 16, timeouts: 0, repeats: 1 };
     let everything = Config { limits: compacting(), mutants, ..Config::new(3) };
     vec![some(
         "3 nodes with everything that is optional, and every trouble: two clients, random paths",
         5_000,
-        250,
+        400,
         Case::new(3, everything)
             .always(invariants())
             .client([write(0, 5), read(1)])
@@ -381,6 +446,14 @@ fn compacting() -> Limits {
 
 fn second_is_elected(node: NodeId, timer: &Timer) -> bool {
     node == NodeId(1) && *timer == Timer::Election
+}
+
+fn second_is_heard_of(node: NodeId, timer: &Timer) -> bool {
+    node == NodeId(1) && *timer == Timer::Heartbeat
+}
+
+fn is_request(envelope: &Envelope) -> bool {
+    matches!(envelope.msg, Msg::Forward { .. })
 }
 
 fn is_about_votes(envelope: &Envelope) -> bool {

@@ -7,12 +7,10 @@
 //!
 //! [`Properties`]: shakedown_impls::replication::raft::properties::Properties
 
-use crate::world::model::Invariants;
+use crate::world::model::{Broken, Invariants};
 use shakedown_impls::protocol::NodeId;
 use shakedown_impls::replication::raft::properties::Property;
 use shakedown_impls::replication::raft::{Index, Raft, RoleName, StateMachine, Term, View};
-
-type Broken = (NodeId, String);
 
 /// The five.
 pub(crate) fn invariants<S: StateMachine>() -> Invariants<Raft<S>> {

@@ -28,6 +28,8 @@ pub struct Case<P: Protocol> {
     pub sometimes: Vec<Sometimes<P>>,
     /// What some node should remark at some time: kinds of [notes](shakedown_impls::protocol::Note).
     pub remarks: Vec<&'static str>,
+    /// Whether some client waits in vain: of what it would take, not all can happen here.
+    pub is_in_vain: bool,
     /// Which nodes are alike, if any are to be taken for each other.
     pub(super) symmetry: Option<Symmetry<P>>,
 }
@@ -57,12 +59,14 @@ pub struct Budget {
 /// so on purpose.
 #[derive(Debug)]
 pub struct Invariants<P: Protocol> {
-    /// Of all nodes at one moment, by number; `None` stands for one that is down. `Err`: what must not be,
-    /// and with which node.
-    pub of_nodes: fn(&[Option<&P>]) -> Result<(), (NodeId, String)>,
+    /// Of all nodes at one moment, by number; `None` stands for one that is down.
+    pub of_nodes: fn(&[Option<&P>]) -> Result<(), Broken>,
     /// Of one node before and after a step.
     pub of_step: fn(&P, &P) -> Result<(), String>,
 }
+
+/// What must not be, and with which node.
+pub type Broken = (NodeId, String);
 
 // Not derived: it would ask for clones of `P`, of which there are none here.
 impl<P: Protocol> Clone for Invariants<P> {
@@ -89,6 +93,7 @@ impl<P: Protocol> Case<P> {
             invariants: None,
             sometimes: vec![],
             remarks: vec![],
+            is_in_vain: false,
             symmetry: None,
         }
     }
@@ -129,6 +134,12 @@ impl<P: Protocol> Case<P> {
         self
     }
 
+    /// In which some client waits in vain: of what it would take, not all can happen here.
+    pub fn in_vain(mut self) -> Case<P> {
+        self.is_in_vain = true;
+        self
+    }
+
     /// With something that should happen in some state.
     pub fn sometimes(mut self, name: &'static str, is_so: fn(&World<P>, &State<P>) -> bool) -> Case<P> {
         self.sometimes.push((name, is_so));
@@ -163,7 +174,7 @@ impl<P: Subject> Case<P> {
     /// All that should happen in some state.
     pub(super) fn all_sometimes(&self) -> Vec<Sometimes<P>> {
         let mut all: Vec<Sometimes<P>> = vec![];
-        if !self.scripts.is_empty() {
+        if !self.scripts.is_empty() && !self.is_in_vain {
             all.push(("every client is answered everything", |world, state| {
                 let answers = state.history.iter().filter(|e| matches!(e, ClientEvent::Answered { .. }));
                 answers.count() == world.case.scripts.iter().map(Vec::len).sum::<usize>()

@@ -8,6 +8,7 @@ use super::walk::walk_once;
 use super::*;
 use shakedown_checkers::history::Outcome;
 use shakedown_impls::mutants::Mutants;
+use shakedown_impls::protocol::NodeId;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant, Op, Ret};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -41,7 +41,9 @@ impl<P: Subject> Case<P> {
             self.boot(&mut state, node, None, &heard);
         }
         for happening in &self.before {
-            self.happen(&mut state, happening);
+            if state.finding.is_none() {
+                self.happen(&mut state, happening);
+            }
         }
         state
     }
@@ -299,7 +301,10 @@ impl<P: Subject> Case<P> {
             Effect::CancelTimer(timer) => {
                 state.node_mut(node).timers.remove(&timer);
             }
-            Effect::Persist(record) => state.node_mut(node).disk.replay(&record),
+            Effect::Persist(record) => {
+                let disk = &mut state.node_mut(node).disk;
+                return caught(|| disk.replay(&record));
+            }
             Effect::Choose { n: 0, key } => return Err(format!("its choice {key} is one of nothing")),
             Effect::Choose { key, n } => state.node_mut(node).choices.push((key, n)),
             Effect::Note(note) => heard.hear(&note),

@@ -39,27 +39,30 @@ fn reachable<P: Subject>(case: &Case<P>, seen_as: impl Fn(State<P>) -> State<P>)
     seen
 }
 
-/// What is reached through representatives is what stands for all that is reached without; so many states
-/// are not looked at more than once.
+/// What is reached through representatives is what stands for all that is reached without. How many states
+/// there are, and how many are looked at.
 #[track_caller]
-fn is_sound(case: Case<Cluster>, alike: &[NodeId], states: usize, classes: usize) {
+fn sizes(case: Case<Cluster>, alike: &[NodeId]) -> [usize; 2] {
     let folded = case.clone().interchangeable(alike.iter().copied());
     let all = reachable(&case, |state| state);
     let images = reachable(&case, |state| folded.representative(state));
     let looked_at = reachable(&folded, |state| state);
     assert_eq!(images, looked_at, "something is lost, or comes from nowhere");
-    assert_eq!((all.len(), looked_at.len()), (states, classes));
+    [all.len(), looked_at.len()]
 }
 
 // Three nodes have six names, four have 24: most states have as many images, those at the beginning and
-// those in which nodes are in the same state have fewer.
+// those in which nodes are in the same state have fewer. Fewer names, if one is not like the others.
 #[test]
 fn elections_of_nodes_that_are_alike() {
-    is_sound(elections(3, Budget { firings: 1, ..NONE }), &N[..3], 0, 0);
-    is_sound(elections(3, Budget { firings: 1, crashes: 1, ..NONE }), &N[..3], 0, 0);
-    is_sound(elections(4, Budget { firings: 1, ..NONE }), &N, 0, 0);
-    // A quarter of that, if one of them is not like the others.
-    is_sound(elections(4, Budget { firings: 1, ..NONE }), &N[1..], 0, 0);
+    let one = Budget { firings: 1, ..NONE };
+    let measured = [
+        sizes(elections(3, one), &N[..3]),
+        sizes(elections(3, Budget { crashes: 1, ..one }), &N[..3]),
+        sizes(elections(4, one), &N),
+        sizes(elections(4, one), &N[1..]),
+    ];
+    assert_eq!(measured, [[220, 40], [2_033, 353], [1_269, 78], [1_269, 259]]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::*;
 use super::{NONE, ONE_CRASH};
 use crate::outcome::{Broke, Rules};
 use crate::world::toy::{Op, Toy};
+use shakedown_impls::protocol::NodeId;
 
 fn asked(op: Op) -> Case<Toy> {
     Case::new(1, ()).client([(NodeId(0), op)])
