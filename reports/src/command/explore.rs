@@ -5,6 +5,7 @@ use super::{Stopped, Streams};
 use crate::args::pattern::ExploreArgs;
 use crate::diagnostic::InputError;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::names::{mutant_named, pattern_named, refused};
 use crate::panics;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,6 +16,7 @@ pub fn run(args: &ExploreArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
     let mutant = args.mutant.as_deref().map(|name| mutant_named(pattern, name)).transpose()?;
     let case = usize::from(args.case);
     check_case(pattern, case)?;
+    let interrupt = Interrupt::listen();
     let address = free_address(args.port)?;
     panics::keep_quiet();
     writeln!(streams.out, "http://{address}/")?;
@@ -24,7 +26,7 @@ pub fn run(args: &ExploreArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
     }
     writeln!(streams.out, "  Open it in a browser; Ctrl-C ends it.")?;
     streams.out.flush()?;
-    pattern.serve(case, mutant, address).map_err(|error| refused(&error))?;
+    interrupt.while_waiting(|| pattern.serve(case, mutant, address)).map_err(|error| refused(&error))?;
     Ok(Exit::Valid)
 }
 
