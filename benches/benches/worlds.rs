@@ -23,10 +23,18 @@ use std::time::{Duration, Instant};
 const SEEDS: u64 = 50;
 /// How many times as many seeds the swarm is to run as the simulated network.
 const GOAL: f64 = 50.0;
-/// A case of the model world that is large enough to be measured.
-const CASE: usize = 4;
-/// Seeds of a hunt.
-const HUNTED: u64 = 4_000;
+/// Cases of the model world that are large enough to be measured.
+const CASES: [(&str, usize); 2] = [("abd", 4), ("raft", 16)];
+/// Where stateright's own example of Raft is, if it is to be measured beside ours: the program that
+/// `cargo build --release --example raft` makes of stateright's source.
+const EXAMPLE: &str = "STATERIGHT_RAFT";
+/// Hunts, and of how many seeds.
+const HUNTS: [(&str, WorldName, u64); 4] = [
+    ("abd", WorldName::Swarm, 4_000),
+    ("abd", WorldName::Sim, 200),
+    ("raft", WorldName::Swarm, 4_000),
+    ("raft", WorldName::Sim, 200),
+];
 
 fn main() {
     let asked = Asked::parse(std::env::args().skip(1));
@@ -94,35 +102,63 @@ impl Row {
 
 /// The model world's states, and hunts on all cores.
 fn whole(table: &mut String, asked: &Asked) {
-    let abd = find("abd").expect("it is in the catalogue");
     if asked.wants("model") {
-        let begin = Instant::now();
-        let exploration = abd.explore(CASE, None, &Limits::default()).expect("there is such a case");
-        let Extent::Exhaustive { unique_states } = exploration.extent else {
-            panic!("the case is small: {}", exploration.extent);
-        };
-        let rate = unique_states as f64 / begin.elapsed().as_secs_f64();
-        let _ = writeln!(
-            table,
-            "\nThe model world goes through a case of {unique_states} unique states at {rate:.0} a second."
-        );
+        for (pattern, case) in CASES {
+            let pattern = find(pattern).expect("it is in the catalogue");
+            let begin = Instant::now();
+            let exploration = pattern.explore(case, None, &Limits::default()).expect("there is such a case");
+            let Extent::Exhaustive { unique_states } = exploration.extent else {
+                panic!("the case is small: {}", exploration.extent);
+            };
+            let rate = unique_states as f64 / begin.elapsed().as_secs_f64();
+            let (name, about) = (pattern.entry().name, pattern.cases()[case - 1]);
+            let _ = writeln!(
+                table,
+                "\nThe model world goes through {unique_states} unique states of {name} at {rate:.0} a second, on one \
+                 thread ({about})."
+            );
+        }
+        if let Some(told) = example() {
+            let _ = writeln!(table, "\n{told}");
+        }
     }
     if asked.wants("hunt") {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let rates = [1, cores].map(|jobs| {
-            let (begin, stop) = (Instant::now(), AtomicBool::new(false));
-            let request = Request::new(WorldName::Swarm);
-            let hunt = hunt(abd, &request, 0..HUNTED, jobs, &stop, &|_| ()).expect("it can be run");
-            assert_eq!((hunt.failing, hunt.complete), (None, true));
-            hunt.seeds as f64 / begin.elapsed().as_secs_f64()
-        });
-        let _ = writeln!(
-            table,
-            "\nA hunt of {HUNTED} seeds as `shakedown run abd --world swarm` draws them: {:.0} seeds a second with \
-             one job, {:.0} with {cores}.",
-            rates[0], rates[1]
-        );
+        for (name, world, seeds) in HUNTS {
+            let pattern = find(name).expect("it is in the catalogue");
+            let rates = [1, cores].map(|jobs| {
+                let (begin, stop) = (Instant::now(), AtomicBool::new(false));
+                let request = Request::new(world);
+                let hunt = hunt(pattern, &request, 0..seeds, jobs, &stop, &|_| ()).expect("it can be run");
+                assert_eq!((hunt.failing, hunt.complete), (None, true));
+                hunt.seeds as f64 / begin.elapsed().as_secs_f64()
+            });
+            let (world, [one, all]) = (world.name(), rates);
+            let _ = writeln!(
+                table,
+                "\nA hunt of {seeds} seeds as `shakedown run {name} --world {world}` draws them: {one:.0} seeds a \
+                 second with one job, {all:.0} with {cores}."
+            );
+        }
     }
+}
+
+/// What stateright's own example says of itself, on one processor: three nodes, ten steps deep.
+fn example() -> Option<String> {
+    let program = std::env::var_os(EXAMPLE)?;
+    let mut command = std::process::Command::new("taskset");
+    let begin = Instant::now();
+    let output = command.args(["-c", "0"]).arg(&program).args(["check", "3", "10"]).output();
+    let (output, elapsed) = (output.expect("taskset and the example can be run"), begin.elapsed());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let done = text.lines().find(|line| line.starts_with("Done.")).expect("it says what it has done");
+    let unique = done.split("unique=").nth(1).and_then(|rest| rest.split(',').next());
+    let unique: f64 = unique.and_then(|number| number.parse().ok()).expect("it says how many states");
+    Some(format!(
+        "stateright's own example of Raft (two properties, no crash within a step, no client that is judged), on one \
+         processor, three nodes, ten steps deep: {unique} unique states at {:.0} a second.",
+        unique / elapsed.as_secs_f64()
+    ))
 }
 
 const PREFACE: &str = "# Worlds: figures\n\n\

@@ -297,7 +297,7 @@ pub fn seeds_usual(world: WorldName) -> u64 {
 pub fn seeds_most(world: WorldName) -> u64 {
     match world {
         WorldName::Model => 0,
-        WorldName::Swarm => 2_000,
+        WorldName::Swarm => 30_000,
         WorldName::Sim => 200,
     }
 }

@@ -140,6 +140,13 @@ impl<Op> Scenario<Op> {
         self.scripts.iter().map(Vec::len).sum::<usize>() + self.scripts.len() * self.last.len()
     }
 
+    /// How many inputs nodes may take in a run that settles: `usual`, or more if so much is asked of so many
+    /// nodes that it could not be done with that.
+    pub(crate) fn inputs_max(&self, usual: u64) -> u64 {
+        let asked = (self.operations() as u64).saturating_mul(u64::from(self.nodes));
+        usual.max(asked.saturating_mul(INPUTS_PER_OPERATION_AND_NODE))
+    }
+
     /// Clients that ask anything.
     pub fn clients(&self) -> usize {
         self.scripts.iter().filter(|script| !script.is_empty() || !self.last.is_empty()).count()
@@ -213,6 +220,9 @@ impl<Op: Debug> Display for Scenario<Op> {
         Ok(())
     }
 }
+
+/// An operation may take several rounds, be asked again, and have to wait while others elect a leader.
+const INPUTS_PER_OPERATION_AND_NODE: u64 = 50;
 
 /// What a scenario may hold at most: enough for anybody, and for no run to take for ever.
 pub const NODES_MAX: u16 = 99;

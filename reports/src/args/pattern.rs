@@ -220,7 +220,7 @@ pub struct MutantsArgs {
     #[arg(long, value_name = "N", default_value_t = REPEATS, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,
 
-    /// How many seeds each hunt may take; 2,000 in the swarm, 200 in the simulation if not given
+    /// How many seeds each hunt may take; 30,000 in the swarm, 200 in the simulation if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub seeds_max: Option<u64>,
 

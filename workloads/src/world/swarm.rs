@@ -151,6 +151,8 @@ struct World<'w, P: Subject> {
     unanswered: u32,
     broke: Option<Broke>,
     counts: Counts,
+    /// One that takes more does not settle.
+    events_max: u64,
     effects: Vec<u64>,
     trace: Option<Trace>,
     /// What a step wants done; empty between steps.
@@ -200,6 +202,7 @@ impl<'w, P: Subject> World<'w, P> {
             unanswered: 0,
             broke: None,
             counts: Counts::default(),
+            events_max: scenario.inputs_max(EVENTS_MAX),
             effects: vec![0; scenario.plan.faults.len()],
             trace,
             out: vec![],
@@ -461,8 +464,9 @@ impl<'w, P: Subject> World<'w, P> {
 
     fn step(&mut self, id: NodeId, input: Input<P>) {
         self.counts.events += 1;
-        if self.counts.events > EVENTS_MAX {
-            return self.breaks(id, format!("it does not settle: {EVENTS_MAX} events and no end"));
+        let max = self.events_max;
+        if self.counts.events > max {
+            return self.breaks(id, format!("it does not settle: {max} events and no end"));
         }
         self.clock_matters(id);
         match &input {

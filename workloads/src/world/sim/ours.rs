@@ -21,10 +21,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A run of a cluster that works takes far fewer steps of its nodes; one that reaches this does not
-/// settle.
-const EVENTS_MAX: u64 = 1_000_000;
-
 /// Runs a scenario.
 pub fn run<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
     run_watched::<P>(config, scenario, false, Rc::new(RefCell::new(())))
@@ -156,7 +152,8 @@ impl Shared {
         let place = Place::Node(id);
         let mut state = self.state();
         state.counts.events += 1;
-        assert!(state.counts.events <= EVENTS_MAX, "it does not settle: {EVENTS_MAX} events and no end");
+        let max = self.inputs_max;
+        assert!(state.counts.events <= max, "it does not settle: {max} events and no end");
         state.counts.delivered += u64::from(matches!(input, Input::Msg { .. }));
         drop(state);
         self.took_effect(|kind| match kind {

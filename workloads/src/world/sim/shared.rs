@@ -15,10 +15,15 @@ use std::task::Waker;
 
 pub(super) const MS: u64 = 1_000_000;
 
+/// A run of a usual cluster that works takes far fewer.
+const INPUTS_MAX: u64 = 1_000_000;
+
 pub(super) struct Shared {
     pub(super) seed: u64,
     pub(super) nodes: u16,
     pub(super) disk_us: u64,
+    /// Inputs that nodes may take; a run that takes more does not settle.
+    pub(super) inputs_max: u64,
     /// How long a message waits before it is handed to its connection, on average; 0: not at all.
     pub(super) jitter_ns: u64,
     /// What goes wrong: of faults for whoever leads, once they have begun, for whom.
@@ -110,6 +115,7 @@ impl Shared {
             seed,
             nodes,
             disk_us,
+            inputs_max: scenario.inputs_max(INPUTS_MAX),
             jitter_ns,
             plan: RefCell::new(plan.clone()),
             state: RefCell::new(state),
