@@ -103,6 +103,17 @@ impl<'a, S: StateMachine> View<'a, S> {
         self.0.disk.log.get(index).map(|entry| entry.digest())
     }
 
+    /// Up to where each of the other members has a leader's log, as far as the leader knows; of others
+    /// nothing.
+    pub fn matched(&self) -> impl Iterator<Item = (NodeId, Index)> + 'a {
+        let leading = match &self.0.role {
+            Role::Leader(leading) => Some(leading),
+            _ => None,
+        };
+        let progress = leading.into_iter().flat_map(|leading| &leading.progress);
+        progress.map(|(&node, progress)| (node, progress.match_index))
+    }
+
     /// Who the members are, as its log says.
     pub fn membership(&self) -> &'a Membership {
         self.0.configurations.latest()

@@ -404,6 +404,18 @@ fn membership(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
                 .in_vain()
                 .interchangeable([NodeId(3), NodeId(4)]),
         ),
+        all(
+            "3 nodes, one of which has left and come back with an empty disk: its answers of before are late",
+            started(3, &[0, 1, 2])
+                .client([leaves(0, 2), learner(2), voter(2)])
+                .client([write(0, 5)])
+                .after(Happening::request(1).but_late("those of the first two", |e| e.from != NodeId(2)))
+                .after(Happening::request(0).but_late("those of the first two", |e| e.from != NodeId(2)))
+                .after(Happening::replacement(NodeId(2)))
+                .after(Happening::request(0).but_late("those of the first two", |e| e.from != NodeId(2)))
+                .firing(|node, timer| node == NodeId(0) && *timer == Timer::Heartbeat)
+                .budget(firings(1)),
+        ),
         nearest(
             "4 nodes, two of which have been elected: each is to remove a node before it can know what is \
              committed",

@@ -12,7 +12,7 @@ use shakedown_impls::protocol::NodeId;
 use shakedown_impls::replication::raft::properties::Property;
 use shakedown_impls::replication::raft::{Index, Raft, RoleName, StateMachine, Term, View};
 
-/// The five.
+/// The five, and what leaders know of the others.
 pub(crate) fn invariants<S: StateMachine>() -> Invariants<Raft<S>> {
     Invariants { of_nodes: hold, of_step: leader_append_only }
 }
@@ -26,6 +26,8 @@ fn hold<S: StateMachine>(nodes: &[Option<&Raft<S>>]) -> Result<(), Broken> {
             state_machine_safety(a, b)?;
             leader_completeness(a, b)?;
             leader_completeness(b, a)?;
+            has_what_is_counted(a, b)?;
+            has_what_is_counted(b, a)?;
         }
     }
     Ok(())
@@ -106,6 +108,22 @@ fn leader_completeness<S: StateMachine>(leader: &View<'_, S>, other: &View<'_, S
         index = index.before();
     }
     Ok(())
+}
+
+/// What a leader takes for replicated is where it takes it to be (Figure 2, `matchIndex`): none of the five,
+/// but what they rest on.
+fn has_what_is_counted<S: StateMachine>(leader: &View<'_, S>, other: &View<'_, S>) -> Result<(), Broken> {
+    // In a later term its log may have been cut.
+    if other.current_term() > leader.current_term() {
+        return Ok(());
+    }
+    let Some((_, index)) = leader.matched().find(|&(node, _)| node == other.id()) else { return Ok(()) };
+    let is_compacted = |view: &View<'_, S>| index < view.log_base().index;
+    if is_compacted(leader) || is_compacted(other) || leader.term_at(index) == other.term_at(index) {
+        return Ok(());
+    }
+    let how = format!("its matchIndex is wrong: it takes {index:?} to be at {}, which lacks it", other.id());
+    Err((leader.id(), how))
 }
 
 /// As long as a node leads in one term, its log only grows.

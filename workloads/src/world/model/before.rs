@@ -7,7 +7,7 @@
 use super::Case;
 use super::heard::Heard;
 use super::judge::Judge;
-use super::state::{Action, Envelope, State};
+use super::state::{Action, Envelope, Node, State};
 use crate::operation::Subject;
 use shakedown_impls::protocol::{ClientId, Input, NodeId, Protocol, RequestId};
 use std::fmt::{self, Display};
@@ -56,6 +56,8 @@ pub enum First<P: Protocol> {
     Timer(NodeId, P::Timer),
     /// A client asks what is next in its script.
     Request(ClientId),
+    /// A new, empty node takes the place and the number of one, which nobody may still count on.
+    Replacement(NodeId),
 }
 
 impl<P: Protocol> Happening<P> {
@@ -67,6 +69,11 @@ impl<P: Protocol> Happening<P> {
     /// A client asks what is next in its script.
     pub fn request(client: u32) -> Happening<P> {
         Happening { first: First::Request(ClientId(client)), only: None, loses: None }
+    }
+
+    /// A new, empty node takes the place of one.
+    pub fn replacement(node: NodeId) -> Happening<P> {
+        Happening { first: First::Replacement(node), only: None, loses: None }
     }
 
     /// Only these messages arrive, and the others are lost; `which` says it in words.
@@ -90,6 +97,7 @@ impl<P: Protocol> Display for Happening<P> {
         match &self.first {
             First::Timer(node, timer) => write!(f, "{node}'s timer goes off: {timer:?}")?,
             First::Request(client) => write!(f, "{client} asks what is next in its script")?,
+            First::Replacement(node) => write!(f, "{node} is replaced by an empty one")?,
         }
         match self.only {
             None => f.write_str("; all messages arrive that come of it")?,
@@ -107,6 +115,10 @@ impl<P: Subject> Case<P> {
     /// Where a mistake shows already, the case begins with what was found.
     pub(super) fn happen(&self, state: &mut State<P>, happening: &Happening<P>) {
         let (judge, heard) = (Judge::new(), Heard::default());
+        if let First::Replacement(node) = happening.first {
+            *state.node_mut(node) = Node::blank();
+            self.boot(state, node, None, &heard);
+        }
         let mut next = self.first_step(state, &happening.first);
         for _ in 0..MESSAGES_MAX {
             let Some((node, input)) = next else { break };
@@ -131,6 +143,7 @@ impl<P: Subject> Case<P> {
     /// `None`: it cannot happen, as after mistakes that leave a timer out.
     fn first_step(&self, state: &mut State<P>, first: &First<P>) -> Option<(NodeId, Input<P>)> {
         match first {
+            First::Replacement(_) => None,
             First::Timer(node, timer) => {
                 if !state.nodes[usize::from(node.0)].timers.contains(timer) {
                     return None;

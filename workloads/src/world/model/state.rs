@@ -40,6 +40,13 @@ pub struct Node<P: Protocol> {
     pub choices: Vec<(u32, u32)>,
 }
 
+impl<P: Protocol> Node<P> {
+    /// One that has never run.
+    pub(super) fn blank() -> Node<P> {
+        Node { up: None, disk: P::Durable::default(), timers: BTreeSet::new(), choices: vec![] }
+    }
+}
+
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Envelope<M> {

@@ -19,16 +19,13 @@ use crate::operation::Subject;
 use crate::outcome::{Broke, Rules};
 use crate::world::caught;
 use shakedown_impls::protocol::{ClientId, Durable, Effect, Input, NodeId, RequestId, Time};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl<P: Subject> Case<P> {
     /// All nodes have started, no client has asked for anything.
     pub(super) fn start(&self) -> State<P> {
-        let disk = P::Durable::default();
-        let blank = Arc::new(Node { up: None, disk, timers: BTreeSet::new(), choices: vec![] });
         let mut state = State {
-            nodes: vec![blank; usize::from(self.nodes)],
+            nodes: vec![Arc::new(Node::blank()); usize::from(self.nodes)],
             network: vec![],
             clients: vec![Client::default(); self.scripts.len()],
             late: vec![],
@@ -252,7 +249,7 @@ impl<P: Subject> Case<P> {
         }
     }
 
-    fn boot(&self, state: &mut State<P>, node: NodeId, cut: Option<usize>, heard: &Heard) {
+    pub(super) fn boot(&self, state: &mut State<P>, node: NodeId, cut: Option<usize>, heard: &Heard) {
         match self.boot_effects(node, &state.nodes[usize::from(node.0)].disk) {
             Ok((up, effects)) => {
                 state.node_mut(node).up = Some(up);
