@@ -24,8 +24,9 @@ use std::sync::Arc;
 impl<P: Subject> Case<P> {
     /// All nodes have started, no client has asked for anything.
     pub(super) fn start(&self) -> State<P> {
+        let blank = Arc::new(Node::blank());
         let mut state = State {
-            nodes: vec![Arc::new(Node::blank()); usize::from(self.nodes)],
+            nodes: vec![blank; usize::from(self.nodes)],
             network: vec![],
             clients: vec![Client::default(); self.scripts.len()],
             late: vec![],
