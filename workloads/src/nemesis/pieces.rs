@@ -6,7 +6,8 @@ use super::{Aim, Fault, FaultKind};
 use crate::random::Random;
 use shakedown_impls::protocol::NodeId;
 
-/// A piece by lot that begins at about `begin_ms`, and is over at `length_ms`.
+/// A piece by lot that begins at about `begin_ms`, and is over at `length_ms` at the latest. Who leads is
+/// found out when each fault begins, so it may strike one node first and another then.
 pub(super) fn draw(random: &mut Random, nodes: u16, length_ms: u64, begin_ms: u64, faults: &mut Vec<Fault>) {
     let mut piece = Piece { random, length_ms, faults };
     match piece.random.below(6) {
@@ -82,7 +83,7 @@ impl Piece<'_> {
         });
     }
 
-    /// A few times, with time between them for everybody to agree on who leads. `strike` says when it is over.
+    /// A few times, with some time between them to agree on who leads. `strike` says when it is over.
     fn again_and_again(&mut self, begin_ms: u64, strike: impl Fn(&mut Self, u64) -> u64) {
         let mut at_ms = begin_ms;
         for _ in 0..2 + self.random.below(3) {

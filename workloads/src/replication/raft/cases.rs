@@ -1,10 +1,10 @@
 //! Small clusters for the model world.
 //!
-//! The paper's algorithm and nothing else: no PreVote, no CheckQuorum, no batches, each of which only
-//! adds messages or timers. Leases are not for this world, in which time does not flow. Heartbeats are
-//! left out but where the case needs one: nothing is lost here that would have to be sent again.
+//! The paper's algorithm and nothing else, but for the last: no PreVote, no CheckQuorum, no batches, each of
+//! which only adds messages or timers. Leases are not for this world, in which time does not flow. Which
+//! timers go off each case says; heartbeats only do where it needs one.
 //!
-//! Each case says which messages and timers there are, so that its states can be counted; see
+//! What is looked at as a whole is `all`, what is not is `nearest` or `some`: see
 //! `workloads/tests/raft_cases.rs` for the counts, and for which case finds which mistake.
 
 use super::invariants::{commits_later, invariants, two_lead};
@@ -62,7 +62,7 @@ fn some(about: &'static str, walks: u64, steps_max: usize, case: Case<Cluster>) 
     Small { about, case, search: Search::Walks(Walks { walks, steps_max, seed: 1 }) }
 }
 
-/// All of them: what can be looked at as a whole first.
+/// All of them, by what they are about.
 pub(super) fn cases(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
     let mut cases = elections(mutants);
     cases.extend(alone(mutants));
@@ -337,7 +337,7 @@ fn snapshots(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
     ]
 }
 
-/// Who the members are changes while a leader is cut off that does not know it yet.
+/// Who the members are changes, and not everybody knows it yet.
 fn membership(mutants: Mutants<Mutant>) -> Vec<Small<Cluster>> {
     let started = |nodes, voters: &[u16]| {
         let voters = voters.iter().copied().map(NodeId).collect();
