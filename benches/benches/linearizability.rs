@@ -1,10 +1,10 @@
 //! The linearizability rows, ours and the peer's in one run; then the table.
 
 use criterion::{BenchmarkId, Criterion, SamplingMode};
+use shakedown_benches::Request;
 use shakedown_benches::probe::{Budget, End, Judge, Probe, probe};
 use shakedown_benches::rows::{Row, Source, rows};
 use shakedown_benches::table::{Line, render};
-use shakedown_benches::{Request, repository};
 use shakedown_checkers::options::Options;
 use std::hint::black_box;
 use std::path::Path;
@@ -35,14 +35,8 @@ fn main() {
         }
     }
     criterion.final_summary();
-    if request.dry {
-        return;
-    }
-    let table = render(&lines, PEER);
-    println!("\n{table}");
-    if request.filter.is_none() {
-        let path = repository("reports/figures/linearizability.md");
-        std::fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if !request.dry {
+        request.publish("linearizability", &render(&lines, PEER));
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a proposal costs: our Raft beside tikv's and openraft, clusters in memory under the same load.
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use shakedown_benches::Request as Asked;
 use shakedown_benches::raft::{Cluster, Cost, WINDOW, measure, openraft, ours, tikv};
-use shakedown_benches::{Request as Asked, repository};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -37,13 +37,8 @@ fn main() {
         }
     }
     criterion.final_summary();
-    if asked.dry {
-        return;
-    }
-    println!("\n{table}");
-    if asked.filter.is_none() {
-        let path = repository("reports/figures/raft.md");
-        std::fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if !asked.dry {
+        asked.publish("raft", &table);
     }
 }
 

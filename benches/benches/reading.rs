@@ -1,7 +1,7 @@
 //! How fast histories are read, in megabytes per second on one core.
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use shakedown_benches::{Request, repository};
+use shakedown_benches::Request;
 use shakedown_checkers::format::{self, Format, Limits};
 use shakedown_workloads::synthetic::{Object, Synthetic};
 use std::cell::RefCell;
@@ -69,13 +69,8 @@ fn main() {
         }
     }
     criterion.final_summary();
-    if request.dry {
-        return;
-    }
-    println!("\n{table}");
-    if request.filter.is_none() {
-        let path = repository("reports/figures/reading.md");
-        std::fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if !request.dry {
+        request.publish("reading", &table);
     }
 }
 

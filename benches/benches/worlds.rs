@@ -1,7 +1,7 @@
 //! How many seeds a second each world runs, on one core, of the very same scenarios, histories judged.
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use shakedown_benches::{Request as Asked, repository};
+use shakedown_benches::Request as Asked;
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config};
 use shakedown_workloads::catalogue::{Request, find};
@@ -60,13 +60,8 @@ fn main() {
         whole(&mut table, &asked);
     }
     criterion.final_summary();
-    if asked.dry {
-        return;
-    }
-    println!("\n{table}");
-    if asked.filter.is_none() {
-        let path = repository("reports/figures/worlds.md");
-        std::fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if !asked.dry {
+        asked.publish("worlds", &table);
     }
 }
 

@@ -68,6 +68,18 @@ impl Request {
     pub fn wants(&self, name: &str) -> bool {
         self.filter.as_deref().is_none_or(|filter| name.contains(filter))
     }
+
+    /// Prints what was measured, and publishes it as `reports/figures/{name}.md` if that is all of it.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn publish(&self, name: &str, table: &str) {
+        println!("\n{table}");
+        if self.filter.is_none() {
+            let path = repository(&format!("reports/figures/{name}.md"));
+            std::fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
 }
 
 #[cfg(test)]

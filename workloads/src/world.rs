@@ -4,7 +4,7 @@ mod clock;
 pub mod model;
 pub mod sim;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 pub mod swarm;
 #[cfg(test)]
 mod toy;

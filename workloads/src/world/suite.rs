@@ -62,21 +62,43 @@ pub(super) fn catches(world: WorldName, mutant: Mutant, seeds: u64, scenario: im
     assert!(caught.is_some(), "{mutant:?} survives");
 }
 
-/// A seed gives the same history and trace again: on another thread at the same time, after other work.
+/// A seed gives the same history and trace again.
 pub(super) fn repeats(world: WorldName, seeds: u64) {
-    let told = move |seed| {
-        let (outcome, _) = abd(world, &scenario(seed), Mutants::default());
-        let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
-        let others = format!("{:?}\n{:?}\n{:?}\n", outcome.history.others(), outcome.counts, outcome.effects);
-        rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
-    };
-    let all = move || (0..seeds).map(told).collect::<Vec<_>>();
+    is_repeated(seeds, move |seed| told(abd(world, &scenario(seed), Mutants::default()).0));
+}
+
+/// All that can be known of a run with a trace.
+pub(crate) fn told(outcome: Outcome) -> String {
+    let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
+    let others = [
+        format!("{:?}\n{:?}\n", outcome.history.others(), outcome.counts),
+        format!("{:?}\n{:?}\n", outcome.effects, outcome.notes),
+    ];
+    rows + &others.concat() + &outcome.trace.expect("a trace was asked for").to_string()
+}
+
+/// What is told of each seed is told again, byte for byte: on another thread at the same time, after other
+/// work, and after a number of tasks that differs from seed to seed, for tokio numbers tasks for the whole
+/// process.
+pub(crate) fn is_repeated(seeds: u64, told: impl Fn(u64) -> String + Copy + Send + 'static) {
     let other = thread::spawn(move || {
-        told(999);
-        all()
+        let again = |seed| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(async {
+                for _ in 0..seed * seed % 7 + 1 {
+                    tokio::spawn(async {}).await.expect("nothing panics");
+                }
+            });
+            told(1_000 + seed);
+            told(seed)
+        };
+        (0..seeds).map(again).collect::<Vec<_>>()
     });
-    let here = all();
-    assert!(here == other.join().expect("nothing panics"), "a seed gave another run");
+    let here: Vec<String> = (0..seeds).map(told).collect();
+    for (seed, (here, other)) in here.iter().zip(other.join().expect("nothing panics")).enumerate() {
+        let differ = here.lines().zip(other.lines()).find(|(here, other)| here != other);
+        assert!(*here == other, "seed {seed} gave another run: {differ:?}");
+    }
     assert_ne!(here[0], here[3], "seeds differ");
 }
 

@@ -47,8 +47,8 @@ use std::collections::{BTreeMap, VecDeque};
 const MS: u64 = 1_000_000;
 const US: u64 = 1_000;
 
-/// A run of a cluster that works takes far fewer events; one that reaches this does not settle.
-const EVENTS_MAX: u64 = 5_000_000;
+/// A run of a cluster that works takes far fewer; one that reaches this does not settle.
+const INPUTS_MAX: u64 = 5_000_000;
 
 /// Runs a scenario.
 pub fn run<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
@@ -152,7 +152,7 @@ struct World<'w, P: Subject> {
     broke: Option<Broke>,
     counts: Counts,
     /// One that takes more does not settle.
-    events_max: u64,
+    inputs_max: u64,
     effects: Vec<u64>,
     trace: Option<Trace>,
     /// What a step wants done; empty between steps.
@@ -202,7 +202,7 @@ impl<'w, P: Subject> World<'w, P> {
             unanswered: 0,
             broke: None,
             counts: Counts::default(),
-            events_max: scenario.inputs_max(EVENTS_MAX),
+            inputs_max: scenario.inputs_max(INPUTS_MAX),
             effects: vec![0; scenario.plan.faults.len()],
             trace,
             out: vec![],
@@ -464,7 +464,7 @@ impl<'w, P: Subject> World<'w, P> {
 
     fn step(&mut self, id: NodeId, input: Input<P>) {
         self.counts.events += 1;
-        let max = self.events_max;
+        let max = self.inputs_max;
         if self.counts.events > max {
             return self.breaks(id, format!("it does not settle: {max} events and no end"));
         }

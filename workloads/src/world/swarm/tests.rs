@@ -64,7 +64,7 @@ fn what_may_be_repeated_is_asked_elsewhere() {
 // its text.
 #[test]
 fn failures_shrink_until_nothing_can_be_removed() {
-    for (mutant, operations_most) in [(Mutant::TagPerNode, 8), (Mutant::QuorumOfHalf, 8)] {
+    for (mutant, operations_most) in [(Mutant::TagPerNode, 6), (Mutant::QuorumOfHalf, 6)] {
         let mut fails = |scenario: &Scenario<Op>| {
             matches!(abd(scenario, Mutants::only(mutant)).1, Some(Finding::Refuted { .. }))
         };

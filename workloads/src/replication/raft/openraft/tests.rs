@@ -6,10 +6,10 @@ use crate::nemesis::{Fault, FaultKind, Plan};
 use crate::outcome::Counts;
 use crate::scenario::Settings;
 use crate::world::sim::SERVER_NEMESES;
+use crate::world::suite::{is_repeated, told};
 use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::raft::Registers;
-use std::thread;
 
 /// The usual scenario of a seed.
 fn scenario(seed: u64) -> Scenario<Op> {
@@ -23,38 +23,9 @@ fn ran(scenario: &Scenario<Op>, trap: Option<Trap>) -> (Outcome, Option<Finding>
     (outcome, finding)
 }
 
-/// All that can be known of a seed's run.
-fn told(seed: u64) -> String {
-    let (outcome, _) = ran(&scenario(seed), None);
-    let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
-    let others = format!("{:?}\n{:?}\n{:?}\n", outcome.history.others(), outcome.counts, outcome.effects);
-    rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
-}
-
-// The second time on another thread, after another simulation and a number of tasks that differs from
-// seed to seed: tokio numbers tasks for the whole process.
 #[test]
 fn a_seed_gives_the_same_run_byte_for_byte() {
-    let seeds = 0..24;
-    let first: Vec<String> = seeds.clone().map(told).collect();
-    let again = thread::spawn(move || {
-        let again = |seed: u64| {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            runtime.block_on(async {
-                for _ in 0..seed * seed % 7 + 1 {
-                    tokio::spawn(async {}).await.expect("nothing panics");
-                }
-            });
-            told(1_000 + seed);
-            told(seed)
-        };
-        seeds.map(again).collect::<Vec<_>>()
-    });
-    for (seed, (first, again)) in first.iter().zip(again.join().expect("nothing panics")).enumerate() {
-        let differ = first.lines().zip(again.lines()).find(|(first, again)| first != again);
-        assert!(*first == again, "seed {seed} gave another run: {differ:?}");
-    }
-    assert_ne!(first[0], first[3], "seeds differ");
+    is_repeated(24, |seed| told(ran(&scenario(seed), None).0));
 }
 
 // No violation, no stall; and what the scenarios are meant to do happened.

@@ -5,10 +5,10 @@ use crate::outcome::Outcome;
 use crate::run::run_in;
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
+use crate::world::suite::{is_repeated, told};
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::raft::Registers;
 use std::collections::BTreeMap;
-use std::thread;
 
 fn scenario(seed: u64) -> Scenario<Op> {
     Scenario::draw(seed, &Settings::usual::<Op>())
@@ -56,26 +56,9 @@ fn leaders_are_replaced_and_snapshots_sent_in_the_simulated_network() {
     things_happen(WorldName::Sim, 20);
 }
 
-/// The crate draws from a generator of the thread: so the second run is on another thread, after others.
+/// The crate draws from a generator of the thread.
 fn repeats(world: WorldName, seeds: u64) {
-    let told = move |seed| {
-        let outcome = traced(world, seed);
-        let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
-        let others = format!("{:?}\n{:?}\n{:?}\n", outcome.history.others(), outcome.counts, outcome.notes);
-        rows + &others + &outcome.trace.expect("a trace was asked for").to_string()
-    };
-    let all = move || (0..seeds).map(told).collect::<Vec<_>>();
-    let other = thread::spawn(move || {
-        told(999);
-        all()
-    });
-    let here = all();
-    let other = other.join().expect("nothing panics");
-    for (seed, (here, other)) in here.iter().zip(&other).enumerate() {
-        let differ = here.lines().zip(other.lines()).find(|(here, other)| here != other);
-        assert!(here == other, "seed {seed} gave another run: {differ:?}");
-    }
-    assert_ne!(here[0], here[1], "seeds differ");
+    is_repeated(seeds, move |seed| told(traced(world, seed)));
 }
 
 #[test]
