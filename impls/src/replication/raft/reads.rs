@@ -9,7 +9,11 @@ use super::log::Index;
 use super::requests::Asker;
 use super::rounds::lease_length;
 use super::{Cx, Mutant, Raft, Reads, Ret, Role, StateMachine};
-use crate::protocol::{Data, NodeId};
+use crate::protocol::{ClientId, Data, NodeId};
+use std::collections::BTreeMap;
+
+/// The reads that wait: one for each client, since a client has one open at a time.
+pub(super) type Waiting<C> = BTreeMap<ClientId, Read<C>>;
 
 /// A read that waits.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -51,12 +55,19 @@ impl<S: StateMachine> Raft<S> {
             let ret = Ret::Done(self.machine.state.query(&command));
             return self.answer(cx, asker, ret);
         }
-        if leading.reads.len() >= cx.config.limits.requests {
-            return cx.note("overloaded", format!("{} reads wait", leading.reads.len()));
+        let (client, waiting) = (asker.client, leading.reads.len());
+        match leading.reads.get_mut(&client) {
+            // Asked again, perhaps by another node: it waits since it came first.
+            Some(read) if read.asker.id == asker.id => return read.asker = asker,
+            // The client has gone on.
+            Some(read) if read.asker.id > asker.id => return,
+            Some(_) => {}
+            None if waiting < cx.config.limits.requests => {}
+            None => return cx.note("overloaded", format!("{waiting} reads wait")),
         }
         // A round that has begun says nothing of what came after that.
         let round = leading.rounds.begun + 1;
-        leading.reads.push(Read { asker, command, round, index });
+        leading.reads.insert(client, Read { asker, command, round, index });
         if !leading.rounds.is_open() {
             self.begin_round(cx);
         }
@@ -88,16 +99,16 @@ impl<S: StateMachine> Raft<S> {
             return;
         }
         let confirmed = leading.rounds.confirmed;
-        let is_ready = |read: &mut Read<_>| read.round <= confirmed && read.index <= applied;
-        let ready: Vec<Read<S::Command>> = leading.reads.extract_if(.., is_ready).collect();
-        let is_next_wanted = leading.reads.iter().any(|read| read.round > leading.rounds.begun);
+        let is_ready = |_: &_, read: &mut Read<_>| read.round <= confirmed && read.index <= applied;
+        let ready: Vec<_> = leading.reads.extract_if(.., is_ready).collect();
+        let is_next_wanted = leading.reads.values().any(|read| read.round > leading.rounds.begun);
         if is_next_wanted && !leading.rounds.is_open() {
             self.begin_round(cx);
         }
         if !ready.is_empty() {
             cx.note("read-index", format!("{} at {applied:?}", ready.len()));
         }
-        for Read { asker, command, .. } in ready {
+        for (_, Read { asker, command, .. }) in ready {
             let ret = Ret::Done(self.machine.state.query(&command));
             self.answer(cx, asker, ret);
         }

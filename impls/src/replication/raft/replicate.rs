@@ -4,7 +4,7 @@ use super::log::{Conflict, Entry, Index, LogId, Payload, Term};
 use super::machine::entry_bytes;
 use super::message::{Mark, Msg, Outcome};
 use super::progress::{Parcel, Progress};
-use super::reads::Read;
+use super::reads;
 use super::requests::{Postponed, Proposals};
 use super::rounds::Rounds;
 use super::transfer::Handover;
@@ -26,7 +26,7 @@ pub(super) struct Leadership<S: StateMachine> {
     pub(super) proposals: Proposals,
     pub(super) rounds: Rounds,
     /// Reads that wait for a round, or for an entry.
-    pub(super) reads: Vec<Read<S::Command>>,
+    pub(super) reads: reads::Waiting<S::Command>,
     pub(super) handover: Option<Handover>,
     /// Requests that came while it hands over.
     pub(super) postponed: Vec<Postponed<S::Command>>,
@@ -41,7 +41,7 @@ impl<S: StateMachine> Leadership<S> {
             batch: vec![],
             proposals: Proposals::default(),
             rounds: Rounds::default(),
-            reads: vec![],
+            reads: reads::Waiting::default(),
             handover: None,
             postponed: vec![],
         }
@@ -121,6 +121,7 @@ impl<S: StateMachine> Raft<S> {
         cx.set_timer(Timer::Heartbeat, cx.config.heartbeat..cx.config.heartbeat);
         leading.progress.values_mut().for_each(Progress::resume);
         self.begin_round(cx);
+        self.pursue_late(cx);
     }
 
     /// Says to all others that it leads, and asks whether they agree.

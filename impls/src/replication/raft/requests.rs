@@ -180,7 +180,8 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// The leader was heard from: it gets once more what it has not answered for an election timeout.
+    /// The leader is there: it gets once more what it has not answered for an election timeout. That may be
+    /// this node, which has dropped what was too much at the time.
     pub(super) fn pursue_late(&mut self, cx: &mut Cx<'_, S>) {
         let (now, patience) = (cx.now, cx.config.election_timeout);
         // A clock that went back says that it is late, rather than never.
@@ -378,7 +379,7 @@ impl<S: StateMachine> Raft<S> {
 
     /// Answers all that its clients wait for, though it does not lead any more.
     pub(super) fn answer_all(&mut self, cx: &mut Cx<'_, S>, leading: Leadership<S>) {
-        for read in leading.reads {
+        for read in leading.reads.into_values() {
             let ret = Ret::Done(self.machine.state.query(&read.command));
             self.answer(cx, read.asker, ret);
         }

@@ -124,7 +124,7 @@ fn renamed_leadership<S: StateMachine>(leading: &Leadership<S>, number: Number<'
         }
     });
     renamed.proposals.rename(number);
-    renamed.reads.iter_mut().for_each(|read| read.asker.node = number(read.asker.node));
+    renamed.reads.values_mut().for_each(|read| read.asker.node = number(read.asker.node));
     renamed.postponed.iter_mut().for_each(|postponed| postponed.asker.node = number(postponed.asker.node));
     if let Some(handover) = &mut renamed.handover {
         handover.rename(number);

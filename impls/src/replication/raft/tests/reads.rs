@@ -198,6 +198,47 @@ fn reads_that_wait_are_bounded() {
     assert_eq!(cluster.replies.len(), 5);
 }
 
+// What was too much at the time is not lost: a leader looks after its own clients as followers do after theirs.
+#[test]
+fn a_leader_comes_back_to_what_it_has_dropped() {
+    let mut config = config(3);
+    (config.limits.requests, config.limits.uncommitted) = (2, 2);
+    for op in [READ, write(7)] {
+        let mut cluster: Cluster = Cluster::with(config.clone());
+        cluster.elect(0);
+        // Each other node's clients come first.
+        for node in [1, 2, 0] {
+            cluster.ask(node, op.clone());
+            cluster.deliver_if(|e| matches!(e.msg, Msg::Forward { .. }));
+        }
+        assert_eq!(cluster.noted("overloaded"), 1);
+        cluster.deliver();
+        assert_eq!(cluster.replies.len(), 2);
+        at(&mut cluster, 99);
+        beat(&mut cluster, 0);
+        assert_eq!(cluster.replies.len(), 2, "not before an election timeout is over");
+        at(&mut cluster, 100);
+        beat(&mut cluster, 0);
+        assert_eq!(cluster.replies.len(), 3);
+        assert_eq!(cluster.node(0).requests_held(), 0);
+    }
+}
+
+// A read that is asked again, of this node or another, is the same read; and its client's next one ends it.
+#[test]
+fn a_client_has_one_read_open() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    for (node, id) in [(1, 1), (2, 1), (1, 2), (2, 1), (0, 2)] {
+        cluster.ask_as(node, 9, id, READ);
+        cluster.deliver_if(|e| matches!(e.msg, Msg::Forward { .. }));
+        let Role::Leader(leading) = &cluster.node(0).role else { panic!("it leads") };
+        assert_eq!(leading.reads.len(), 1);
+    }
+    cluster.deliver();
+    assert_eq!((cluster.replies.len(), cluster.replies[0].1), (1, 2), "whoever asked last is answered");
+}
+
 /// A leader with a lease since 10 ms, if elections take 100 ms and heartbeats 25, and clocks run right.
 fn with_a_lease() -> Cluster {
     let mut cluster: Cluster = Cluster::with(leased(3));
