@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
-    /// Set while the program waits for standard input, where asking would not be heard.
-    waiting: Arc<AtomicBool>,
+    /// Set while the program does what asking would not end, and what its end is then.
+    waiting: Arc<Mutex<Option<Exit>>>,
 }
 
 impl Interrupt {
@@ -28,9 +28,12 @@ impl Interrupt {
                 // Without a handler Ctrl-C ends the process at once: worse, but not wrong.
                 let _ = ctrlc::set_handler(move || {
                     let again = heard.asked.swap(true, SeqCst);
-                    if again || heard.waiting.load(SeqCst) {
-                        let _ = writeln!(std::io::stderr(), "interrupted");
-                        std::process::exit(i32::from(Exit::Unknown.code()));
+                    let waiting = heard.waiting.lock().map_or(None, |waiting| *waiting);
+                    if let Some(exit) = waiting.or(again.then_some(Exit::Unknown)) {
+                        if exit != Exit::Valid {
+                            let _ = writeln!(std::io::stderr(), "interrupted");
+                        }
+                        std::process::exit(i32::from(exit.code()));
                     }
                     // On a terminal the line is taken, by the progress bar or by ^C.
                     let start = if std::io::stderr().is_terminal() { "\n" } else { "" };
@@ -52,11 +55,12 @@ impl Interrupt {
         Arc::clone(&self.asked)
     }
 
-    /// Runs `read`, which may wait for somebody to type; an interrupt during it ends the process.
-    pub fn while_waiting<T>(&self, read: impl FnOnce() -> T) -> T {
-        self.waiting.store(true, SeqCst);
-        let result = read();
-        self.waiting.store(false, SeqCst);
+    /// Runs `wait`, which may be for somebody to type; an interrupt during it ends the process with `exit`.
+    pub fn while_waiting<T>(&self, exit: Exit, wait: impl FnOnce() -> T) -> T {
+        let set = |exit| *self.waiting.lock().expect("nobody panics while holding it") = exit;
+        set(Some(exit));
+        let result = wait();
+        set(None);
         result
     }
 }

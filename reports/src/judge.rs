@@ -3,6 +3,7 @@
 
 use crate::command::check::format_names;
 use crate::diagnostic::{InputError, Quote};
+use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::report::{Failure, Judgement};
 use crate::terminal::{escaped, printable};
@@ -42,8 +43,9 @@ pub fn read(
 ) -> Result<(History, Format), Failure> {
     let limits = Limits::default();
     let read = if path == Path::new("-") {
-        interrupt
-            .while_waiting(|| format::read_and_tell(io::stdin().lock(), "standard input", format, &limits))
+        interrupt.while_waiting(Exit::Unknown, || {
+            format::read_and_tell(io::stdin().lock(), "standard input", format, &limits)
+        })
     } else {
         let name = path.display().to_string();
         match File::open(path) {

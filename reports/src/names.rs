@@ -69,6 +69,10 @@ pub fn workload_named(pattern: &dyn Pattern, name: &str) -> Result<String, Input
 /// The nemeses of these names, of those that `pattern` is given; `none` is none of them.
 pub fn nemeses_named(pattern: &dyn Pattern, names: &[String]) -> Result<Vec<Nemesis>, InputError> {
     let entry = pattern.entry();
+    if names.iter().any(String::is_empty) {
+        let help = suggestion("known nemeses", "", entry.nemeses.iter().map(|nemesis| nemesis.name()));
+        return Err(InputError::new("a nemesis has no name; `none` stands for no trouble", Some(help)));
+    }
     if names.iter().any(|name| name == "none") {
         let complaint = || InputError::new("`none` stands alone: there is trouble or there is none", None);
         return if names.len() == 1 { Ok(vec![]) } else { Err(complaint()) };

@@ -25,11 +25,17 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 
-/// All patterns, by name.
+/// All patterns, by name; with the feature `peers`, other people's as well.
 pub fn all() -> &'static [&'static dyn Pattern] {
-    static ALL: [&dyn Pattern; 2] =
-        [&crate::replication::leaderless::abd::Register, &crate::replication::raft::RAFT];
-    &ALL
+    static ALL: &[&dyn Pattern] = &[
+        &crate::replication::leaderless::abd::Register,
+        &crate::replication::raft::RAFT,
+        #[cfg(feature = "peers")]
+        &crate::replication::raft::tikv::TIKV,
+        #[cfg(feature = "peers")]
+        &crate::replication::raft::openraft::OPENRAFT,
+    ];
+    ALL
 }
 
 /// The pattern of that name, or of that last part of a name: `abd`.
@@ -299,14 +305,15 @@ impl<D: Definition> Pattern for D {
     }
 
     fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
-        takes_seeds::<D>(world)?;
+        takes_seeds(&D::ENTRY, world)?;
         let mutants = mutants::<D>(replay.mutant.as_deref())?;
-        Ok(ran::<D>(world, mutants, &scenario_of::<D>(replay)?, true))
+        Ok(ran::<D>(world, mutants, &scenario_in(&D::ENTRY, D::WORKLOAD, replay)?, true))
     }
 
     fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError> {
+        runs_in(&D::ENTRY, WorldName::Model)?;
         let mutants = mutants::<D>(replay.mutant.as_deref())?;
-        let scenario = scenario_of::<D>(replay)?;
+        let scenario = scenario_in(&D::ENTRY, D::WORKLOAD, replay)?;
         let config = D::config(scenario.nodes, scenario.variety, mutants);
         let case = Case::<D::Protocol>::of(&scenario, config);
         let case = case.map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })?;
@@ -347,44 +354,65 @@ impl<D: Definition> Pattern for D {
 type OpOf<D> = <<D as Definition>::Protocol as Protocol>::Op;
 
 fn draw<D: Definition>(request: &Request, seed: u64) -> Result<Scenario<OpOf<D>>, RequestError> {
-    takes_seeds::<D>(request.world)?;
-    has_workload::<D>(request.workload.as_deref())?;
-    let settings = Settings {
-        nodes: request.nodes,
-        clients: request.clients,
-        length_ms: request.length_ms,
-        nemeses: request.nemeses.clone().unwrap_or_else(|| D::ENTRY.nemeses.to_vec()),
-        ..Settings::usual::<OpOf<D>>()
-    };
-    let mut scenario = Scenario::draw(seed, &settings);
+    let mut scenario = scenario(&D::ENTRY, D::WORKLOAD, request, seed)?;
     D::spare(&mut scenario);
     Ok(scenario)
 }
 
-fn has_workload<D: Definition>(workload: Option<&str>) -> Result<(), RequestError> {
-    match workload {
-        Some(workload) if workload != D::WORKLOAD => Err(RequestError::Workload {
-            pattern: D::ENTRY.name,
+/// The scenario of a seed.
+pub(crate) fn scenario<Op: Operation>(
+    entry: &Entry,
+    workload: &'static str,
+    request: &Request,
+    seed: u64,
+) -> Result<Scenario<Op>, RequestError> {
+    takes_seeds(entry, request.world)?;
+    has_workload(entry, workload, request.workload.as_deref())?;
+    let settings = Settings {
+        nodes: request.nodes,
+        clients: request.clients,
+        length_ms: request.length_ms,
+        nemeses: request.nemeses.clone().unwrap_or_else(|| entry.nemeses.to_vec()),
+        ..Settings::usual::<Op>()
+    };
+    Ok(Scenario::draw(seed, &settings))
+}
+
+/// The scenario of a replay file.
+pub(crate) fn scenario_in<Op: Operation>(
+    entry: &Entry,
+    workload: &'static str,
+    replay: &Replay,
+) -> Result<Scenario<Op>, RequestError> {
+    has_workload(entry, workload, replay.workload.as_deref())?;
+    replay.scenario().map_err(|why| RequestError::Scenario { pattern: entry.name, why })
+}
+
+fn has_workload(entry: &Entry, its: &'static str, asked: Option<&str>) -> Result<(), RequestError> {
+    match asked {
+        Some(workload) if workload != its => Err(RequestError::Workload {
+            pattern: entry.name,
             workload: workload.to_owned(),
-            workloads: D::WORKLOAD.to_owned(),
+            workloads: its.to_owned(),
         }),
         _ => Ok(()),
     }
 }
 
-fn scenario_of<D: Definition>(replay: &Replay) -> Result<Scenario<OpOf<D>>, RequestError> {
-    has_workload::<D>(replay.workload.as_deref())?;
-    replay.scenario().map_err(|why| RequestError::Scenario { pattern: D::ENTRY.name, why })
+/// `Err` unless the pattern runs in that world, and that world takes seeds.
+pub(crate) fn takes_seeds(entry: &Entry, world: WorldName) -> Result<(), RequestError> {
+    runs_in(entry, world)?;
+    if world == WorldName::Model { Err(not_in(entry, world)) } else { Ok(()) }
 }
 
-fn takes_seeds<D: Definition>(world: WorldName) -> Result<(), RequestError> {
-    let worlds = D::ENTRY.worlds;
-    if worlds.contains(&world) && world != WorldName::Model {
-        return Ok(());
-    }
-    let names: Vec<&str> = worlds.iter().map(|world| world.name()).collect();
-    let (pattern, world) = (D::ENTRY.name, world.name());
-    Err(RequestError::World { pattern, world, worlds: names.join(", ") })
+fn runs_in(entry: &Entry, world: WorldName) -> Result<(), RequestError> {
+    if entry.worlds.contains(&world) { Ok(()) } else { Err(not_in(entry, world)) }
+}
+
+/// It does not run there.
+pub(crate) fn not_in(entry: &Entry, world: WorldName) -> RequestError {
+    let worlds: Vec<&str> = entry.worlds.iter().map(|world| world.name()).collect();
+    RequestError::World { pattern: entry.name, world: world.name(), worlds: worlds.join(", ") }
 }
 
 fn ran<D: Definition>(

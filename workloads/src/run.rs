@@ -13,7 +13,7 @@ use shakedown_checkers::model::ModelName;
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// What came of one seed.
 #[derive(Clone, Debug)]
@@ -146,19 +146,13 @@ pub(crate) fn fail_in<Op: Clone + PartialEq + Debug + Serialize>(
     run: &mut dyn FnMut(&Scenario<Op>, bool) -> Ran,
 ) -> Option<Failure> {
     let finding = run(scenario, false).finding?;
-    let mut runs = 0;
     let mut fails = |candidate: &Scenario<Op>| {
-        if stop.load(Ordering::Relaxed) {
-            return false;
-        }
-        runs += 1;
         let other = run(candidate, false).finding;
         other.is_some_and(|other| other.kind() == finding.kind())
     };
-    let Shrunk { scenario: small, complete, .. } = shrink(scenario, runs_max, &mut fails);
+    let Shrunk { scenario: small, runs, complete } = shrink(scenario, runs_max, stop, &mut fails);
     let ran = run(&small, true);
     let finding = ran.finding.as_ref().expect("what was shrunk fails");
     let replay = Replay::new(header, scenario.seed, finding, &small);
-    let complete = complete && !stop.load(Ordering::Relaxed);
     Some(Failure { replay, ran, runs, complete })
 }

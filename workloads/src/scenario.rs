@@ -116,6 +116,8 @@ impl<Op: Operation> Scenario<Op> {
         }
         asking.extend(administration.as_ref().filter(|_| is_administered));
         let load = Load { clients: asking, keys, nodes, length_ms };
+        // From memory with a battery to a disk that seeks.
+        let disk_us = 50 << random.below(9);
         Scenario {
             seed,
             nodes,
@@ -123,8 +125,7 @@ impl<Op: Operation> Scenario<Op> {
             timeout_ms,
             retry_ms: retries.then_some(timeout_ms / 3),
             recovery_ms: 5_000,
-            // From memory with a battery to a disk that seeks.
-            disk_us: 50 << random.below(9),
+            disk_us: disk_us.min(DISK_US_OF_ALL_CLIENTS / u64::from(clients)).max(1),
             variety,
             plan,
             lasting,
@@ -198,8 +199,13 @@ impl<Op: Debug> Display for Scenario<Op> {
         let Scenario { seed, nodes, length_ms, timeout_ms, .. } = self;
         let clients = self.clients();
         let s = |count: usize| if count == 1 { "" } else { "s" };
-        write!(f, "seed {seed}: {nodes} node{}, {clients} client{}, ", s(usize::from(*nodes)), s(clients))?;
-        writeln!(f, "{length_ms} ms, requests given up after {timeout_ms} ms")?;
+        write!(
+            f,
+            "{nodes} node{}, {clients} client{}, {length_ms} ms, ",
+            s(usize::from(*nodes)),
+            s(clients)
+        )?;
+        writeln!(f, "requests given up after {timeout_ms} ms; chance from {seed}")?;
         for fault in &self.plan.faults {
             writeln!(f, "fault: {fault}")?;
         }
@@ -223,6 +229,10 @@ impl<Op: Debug> Display for Scenario<Op> {
 
 /// An operation may take several rounds, be asked again, and have to wait while others elect a leader.
 const INPUTS_PER_OPERATION_AND_NODE: u64 = 50;
+
+/// What all clients together may wait for disks, in microseconds, if each of them writes once: a cluster of
+/// which more is asked than it can write owes nobody progress.
+const DISK_US_OF_ALL_CLIENTS: u64 = 100_000;
 
 /// What a scenario may hold at most: enough for anybody, and for no run to take for ever.
 pub const NODES_MAX: u16 = 99;

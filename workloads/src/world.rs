@@ -67,7 +67,9 @@ impl WorldName {
     /// What it is.
     pub fn about(self) -> &'static str {
         match self {
-            WorldName::Model => "every schedule of a small case, crashes included",
+            WorldName::Model => {
+                "every schedule of small cases, crashes included, or as many as there is room for"
+            }
             WorldName::Swarm => "thousands of hostile schedules a second, every fault",
             WorldName::Sim => "the real driver on simulated sockets and disks",
         }

@@ -62,7 +62,7 @@ pub struct RunArgs {
     pub world: Vec<String>,
 
     /// Run this seed only
-    #[arg(short, long, value_name = "N", value_parser = parse_seed, conflicts_with_all = ["seeds", "time"])]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = parse_seed, conflicts_with_all = ["seeds", "time"])]
     pub seed: Option<u64>,
 
     /// Run these seeds, the last one not included; `A..` begins at A
@@ -74,7 +74,7 @@ pub struct RunArgs {
     pub time: Option<Duration>,
 
     /// Look at this case only, in the model world
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub case: Option<u16>,
 
     /// The cluster, and its trouble
@@ -86,7 +86,7 @@ pub struct RunArgs {
     pub mutant: Option<String>,
 
     /// Threads; as many as there are processors if not given. What is found does not depend on it
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 
     /// Try for so long to make a failure small
@@ -118,15 +118,15 @@ pub struct LoadArgs {
     pub nemesis: Option<Vec<String>>,
 
     /// Nodes of the cluster; drawn from the seed if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=99))]
     pub nodes: Option<u16>,
 
     /// Clients; drawn from the seed if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub clients: Option<u32>,
 
     /// How long clients ask and faults happen, in simulated milliseconds; drawn from the seed if not given
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX))]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX))]
     pub length: Option<u64>,
 }
 
@@ -233,7 +233,7 @@ pub struct MutantsArgs {
     pub load: LoadArgs,
 
     /// Threads; as many as there are processors if not given
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 
     /// Try for so long to make one failure of each mutant small

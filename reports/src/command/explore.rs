@@ -26,7 +26,8 @@ pub fn run(args: &ExploreArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
     }
     writeln!(streams.out, "  Open it in a browser; Ctrl-C ends it.")?;
     streams.out.flush()?;
-    interrupt.while_waiting(|| pattern.serve(case, mutant, address)).map_err(|error| refused(&error))?;
+    let serve = || pattern.serve(case, mutant, address);
+    interrupt.while_waiting(Exit::Valid, serve).map_err(|error| refused(&error))?;
     Ok(Exit::Valid)
 }
 

@@ -112,9 +112,15 @@ impl Plan {
         }
         let seeded = args.seed.map(|_| "--seed").or(args.seeds.map(|_| "--seeds")).or(seeded(&args.load));
         if let Some(option) = seeded {
+            if args.case.is_some() && args.world.is_empty() {
+                let message = format!(
+                    "{option} and --case do not go together: a case is all that the model world needs"
+                );
+                return Err(InputError::new(message, Some("leave one of them out".to_owned())));
+            }
             if worlds.iter().all(is_model) {
                 let message =
-                    format!("{option} says nothing to the model world, which looks at every schedule");
+                    format!("{option} says nothing to the model world, which looks at cases, not at seeds");
                 return Err(InputError::new(message, Some("name another world with --world".to_owned())));
             }
             if args.world.is_empty() {

@@ -82,6 +82,7 @@
 //!   timeout in a hundred years. But all who wait there wait on one `watch`. So the two halves of
 //!   `ensure_linearizable` are done here: `get_read_log_id`, and waiting in the state machine.
 
+mod catalogue;
 mod disk;
 mod log;
 mod machine;
@@ -89,6 +90,8 @@ mod network;
 mod runtime;
 #[cfg(test)]
 mod tests;
+
+pub use catalogue::OPENRAFT;
 
 use crate::operation::Operation;
 use crate::outcome::Outcome;

@@ -39,12 +39,14 @@
 //!
 //! A panic of the crate (its `fatal!`) is a finding, as any panic of a protocol.
 
+mod catalogue;
 mod clients;
 mod message;
 mod storage;
 #[cfg(test)]
 mod tests;
 
+pub use catalogue::TIKV;
 pub use message::Msg;
 pub use storage::{Disk, Entry, HardState, Record, Snapshot};
 

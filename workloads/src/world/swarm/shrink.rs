@@ -9,13 +9,27 @@
 
 use crate::scenario::Scenario;
 use shakedown_impls::protocol::NodeId;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Seeds that a candidate is tried with, in round after round: few while there is much to remove, many at
-/// the end.
-const SEEDS: [u64; 4] = [2, 20, 200, 1_000];
-/// Seeds that a candidate is tried with from the start which removes everything; what removes less, in
-/// proportion. A failure that takes luck is not lost by trying hard where it pays.
-const SEEDS_FOR_ALL: f64 = 600.0;
+/// How hard a candidate is tried, in round after round: little while there is much to remove, for then
+/// each run takes long; much at the end.
+const EFFORTS: [Effort; 5] = [
+    Effort { seeds: 2, seeds_for_all: 0.0 },
+    Effort { seeds: 2, seeds_for_all: 600.0 },
+    Effort { seeds: 20, seeds_for_all: 600.0 },
+    Effort { seeds: 200, seeds_for_all: 600.0 },
+    Effort { seeds: 1_000, seeds_for_all: 600.0 },
+];
+
+/// How many seeds a candidate is tried with.
+#[derive(Clone, Copy, Debug)]
+struct Effort {
+    /// At least so many.
+    seeds: u64,
+    /// So many if it removes everything; if it removes less, in proportion. A failure that takes luck is
+    /// not lost by trying hard where it pays.
+    seeds_for_all: f64,
+}
 
 /// What came of shrinking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,18 +38,24 @@ pub struct Shrunk<Op> {
     pub scenario: Scenario<Op>,
     /// Runs that it took.
     pub runs: u64,
-    /// False if `runs_max` ended it: more could perhaps be removed.
+    /// False if it was ended before: more could perhaps be removed.
     pub complete: bool,
 }
 
-/// Makes `scenario`, of which `fails` must be true, smaller, in at most `runs_max` runs.
+/// Makes `scenario`, of which `fails` must be true, smaller, in at most `runs_max` runs or until `stop` is
+/// set.
 pub fn shrink<Op: Clone + PartialEq>(
     scenario: &Scenario<Op>,
     runs_max: u64,
+    stop: &AtomicBool,
     fails: &mut dyn FnMut(&Scenario<Op>) -> bool,
 ) -> Shrunk<Op> {
     let mut shrunk = Shrunk { scenario: scenario.clone(), runs: 0, complete: false };
-    for seeds in SEEDS {
+    let mut fails = |runs: u64, candidate: &Scenario<Op>| {
+        let is_over = runs == runs_max || stop.load(Ordering::Relaxed);
+        (!is_over).then(|| fails(candidate))
+    };
+    for effort in EFFORTS {
         // Round and round, until one round through all changes has changed nothing.
         let (mut at, mut failed_in_a_row) = (0, 0);
         loop {
@@ -44,7 +64,7 @@ pub fn shrink<Op: Clone + PartialEq>(
                 break;
             }
             at %= changes.len();
-            match smaller(&mut shrunk, &changes[at], seeds, runs_max, fails) {
+            match smaller(&mut shrunk, &changes[at], effort, &mut fails) {
                 Some(true) => failed_in_a_row = 0,
                 Some(false) => {
                     failed_in_a_row += 1;
@@ -57,14 +77,13 @@ pub fn shrink<Op: Clone + PartialEq>(
     Shrunk { complete: true, ..shrunk }
 }
 
-/// Whether the change was made, for the scenario with it fails with one of the seeds. `None`: no runs
-/// are left.
+/// Whether the change was made, for the scenario with it fails with one of the seeds. `None`: there is no
+/// more time for runs, of which `fails` is told how many there were.
 fn smaller<Op: Clone + PartialEq>(
     shrunk: &mut Shrunk<Op>,
     change: &Change,
-    seeds: u64,
-    runs_max: u64,
-    fails: &mut dyn FnMut(&Scenario<Op>) -> bool,
+    effort: Effort,
+    fails: &mut dyn FnMut(u64, &Scenario<Op>) -> Option<bool>,
 ) -> Option<bool> {
     let mut candidate = shrunk.scenario.clone();
     change.apply(&mut candidate);
@@ -73,13 +92,11 @@ fn smaller<Op: Clone + PartialEq>(
     }
     let (before, after) = (weight(&shrunk.scenario), weight(&candidate));
     let removed = (before - after).max(0.0) / before;
-    for seed in 0..seeds.max((SEEDS_FOR_ALL * removed) as u64) {
-        if shrunk.runs == runs_max {
-            return None;
-        }
-        shrunk.runs += 1;
+    for seed in 0..effort.seeds.max((effort.seeds_for_all * removed) as u64) {
         candidate.seed = if seed == 0 { shrunk.scenario.seed } else { seed };
-        if fails(&candidate) {
+        let does_fail = fails(shrunk.runs, &candidate)?;
+        shrunk.runs += 1;
+        if does_fail {
             shrunk.scenario = candidate;
             return Some(true);
         }
@@ -99,7 +116,8 @@ fn weight<Op>(scenario: &Scenario<Op>) -> f64 {
 enum Change {
     DropFault(usize),
     DropLasting,
-    DropClient(usize),
+    /// So many clients, from one on.
+    DropClients(usize, usize),
     DropNode,
     /// What happens after that time does not.
     EndAt(u64),
@@ -107,6 +125,8 @@ enum Change {
     StartAt(u64),
     /// Everything happens so much earlier, as far as there is time before it.
     Advance(u64),
+    /// What all clients ask in so many milliseconds, from one on.
+    DropMoment(u64, u64),
     /// So many requests of a client, from one on.
     DropRequests(usize, usize, usize),
     DropLast(usize),
@@ -125,7 +145,10 @@ fn changes<Op>(scenario: &Scenario<Op>) -> Vec<Change> {
     let faults = &scenario.plan.faults;
     all.extend((0..faults.len()).map(Change::DropFault));
     all.extend(scenario.lasting.as_ref().map(|_| Change::DropLasting));
-    all.extend((0..scenario.scripts.len()).map(Change::DropClient).filter(|_| scenario.scripts.len() > 1));
+    let clients = scenario.scripts.len();
+    for size in halves(clients).filter(|_| clients > 1) {
+        all.extend((0..clients).step_by(size).map(|from| Change::DropClients(from, size)));
+    }
     let last = NodeId(scenario.nodes - 1);
     // Of three nodes and more, one that is cut off can be done without.
     let nodes_least = if scenario.lasting.is_some() { 3 } else { 1 };
@@ -138,8 +161,11 @@ fn changes<Op>(scenario: &Scenario<Op>) -> Vec<Change> {
     let before = faults.first().map_or(0, |fault| fault.from_ms);
     all.extend([before / 2, before / 8].map(Change::Advance));
     let longest = scenario.scripts.iter().map(Vec::len).max().unwrap_or(0);
-    let sizes = std::iter::successors(Some(longest.next_power_of_two() / 2), |size| Some(size / 2));
-    for size in sizes.take_while(|&size| size > 0) {
+    for part in [2, 4, 8, 16].into_iter().filter(|&part| scenario.operations() > 8 * part) {
+        let ms = length_ms.div_ceil(part as u64).max(1);
+        all.extend((0..length_ms).step_by(ms as usize).map(|from_ms| Change::DropMoment(from_ms, ms)));
+    }
+    for size in halves(longest) {
         for (client, script) in scenario.scripts.iter().enumerate() {
             let starts = (0..script.len()).step_by(size);
             all.extend(starts.map(|from| Change::DropRequests(client, from, size)));
@@ -154,13 +180,22 @@ fn changes<Op>(scenario: &Scenario<Op>) -> Vec<Change> {
     all
 }
 
+/// About a half of `count`, a quarter, and so on down to 1; nothing, if it is 0.
+fn halves(count: usize) -> impl Iterator<Item = usize> {
+    let sizes = std::iter::successors(Some(count.div_ceil(2).next_power_of_two()), |size| Some(size / 2));
+    sizes.take_while(move |&size| size > 0 && count > 0)
+}
+
 impl Change {
     fn apply<Op>(&self, scenario: &mut Scenario<Op>) {
         let faults = &mut scenario.plan.faults;
         match *self {
             Change::DropFault(fault) => drop(faults.remove(fault)),
             Change::DropLasting => scenario.lasting = None,
-            Change::DropClient(client) => drop(scenario.scripts.remove(client)),
+            Change::DropClients(from, count) => {
+                let scripts = &mut scenario.scripts;
+                scripts.drain(from..(from + count).min(scripts.len()));
+            }
             Change::DropNode => scenario.nodes -= 1,
             Change::EndAt(length_ms) => {
                 scenario.length_ms = length_ms.max(1);
@@ -174,6 +209,11 @@ impl Change {
                 advance(scenario, ms);
             }
             Change::Advance(ms) => advance(scenario, ms),
+            Change::DropMoment(from_ms, ms) => {
+                let moment = from_ms * 1_000..(from_ms + ms) * 1_000;
+                let requests = scenario.scripts.iter_mut();
+                requests.for_each(|script| script.retain(|request| !moment.contains(&request.due_us)));
+            }
             Change::DropRequests(client, from, count) => {
                 let script = &mut scenario.scripts[client];
                 script.drain(from..(from + count).min(script.len()));

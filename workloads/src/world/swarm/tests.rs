@@ -12,6 +12,7 @@ use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::mutants::{Mutant as _, Mutants};
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const WORLD: WorldName = WorldName::Swarm;
 
@@ -69,7 +70,7 @@ fn failures_shrink_until_nothing_can_be_removed() {
             matches!(abd(scenario, Mutants::only(mutant)).1, Some(Finding::Refuted { .. }))
         };
         let first = (0..2_000).map(scenario).find(|scenario| fails(scenario)).expect("it is caught");
-        let shrunk = shrink::shrink(&first, 100_000, &mut fails);
+        let shrunk = shrink::shrink(&first, 100_000, &AtomicBool::new(false), &mut fails);
         let text = serde_json::to_string(&shrunk.scenario).expect("scenarios are plain data");
         println!("{}: {text} in {} runs", mutant.name(), shrunk.runs);
         assert!(shrunk.complete && fails(&shrunk.scenario));
@@ -77,6 +78,21 @@ fn failures_shrink_until_nothing_can_be_removed() {
         assert!(shrunk.scenario.operations() <= operations_most, "{}", shrunk.scenario.operations());
         assert!(fails(&serde_json::from_str(&text).expect("what is written can be read")));
     }
+}
+
+// Whoever stops it waits for the run that is on, and for nothing else.
+#[test]
+fn shrinking_ends_when_it_is_stopped() {
+    let settings = Settings { clients: Some(1_000), ..Settings::usual::<Op>() };
+    let (stop, mut runs) = (AtomicBool::new(false), 0);
+    let mut fails = |_: &Scenario<Op>| {
+        runs += 1;
+        stop.store(runs == 10, Ordering::Relaxed);
+        false
+    };
+    let shrunk = shrink::shrink(&Scenario::draw(0, &settings), u64::MAX, &stop, &mut fails);
+    assert!(!shrunk.complete);
+    assert_eq!((shrunk.runs, runs), (10, 10));
 }
 
 /// One request, of one client, in a quiet cluster.
