@@ -45,7 +45,7 @@ fn raft_passes_its_mistakes_are_caught_and_the_newcomer_is_told_what_that_means(
         let told = words(&text);
         for part in [
             "Raft on trial: ",
-            "swarm thousands of hostile schedules a second, every fault nothing wrong: ",
+            "swarm hostile schedules by the thousand, every fault nothing wrong: ",
             "sim the real driver on simulated sockets and disks nothing wrong: ",
             "local-read Reads are answered from the leader's state",
             "ack-before-durable A follower acknowledges entries before they are durable",
@@ -82,7 +82,7 @@ fn the_readme_shows_what_it_says() {
     let said = |text: &str| printed.contains(text) && words(block).contains(text);
     for text in [
         "Raft on trial: one log, kept by a majority, applied everywhere. Clients use it",
-        "swarm thousands of hostile schedules a second, every fault nothing wrong: ",
+        "swarm hostile schedules by the thousand, every fault nothing wrong: ",
         "Would it say so if something were wrong?",
         "local-read Reads are answered from the leader's state",
         "Not linearizable: no order explains these 2 operations.",

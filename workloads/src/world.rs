@@ -70,7 +70,7 @@ impl WorldName {
             WorldName::Model => {
                 "every schedule of small cases, crashes included, or as many as there is room for"
             }
-            WorldName::Swarm => "thousands of hostile schedules a second, every fault",
+            WorldName::Swarm => "hostile schedules by the thousand, every fault",
             WorldName::Sim => "the real driver on simulated sockets and disks",
         }
     }
