@@ -29,17 +29,26 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+/// The workloads of a Raft, whoever wrote it: one for each object that it may replicate.
+macro_rules! of_each_object {
+    ($of:ident) => {
+        Family {
+            members: &[
+                &$of::<Registers>(PhantomData),
+                &$of::<Store>(PhantomData),
+                &$of::<Journal>(PhantomData),
+                &$of::<Elements>(PhantomData),
+                &$of::<Counter>(PhantomData),
+                &$of::<Lists>(PhantomData),
+            ],
+        }
+    };
+}
+#[cfg(feature = "peers")]
+use of_each_object;
+
 /// Raft, whatever it replicates.
-pub static RAFT: Family = Family {
-    members: &[
-        &Of::<Registers>(PhantomData),
-        &Of::<Store>(PhantomData),
-        &Of::<Journal>(PhantomData),
-        &Of::<Elements>(PhantomData),
-        &Of::<Counter>(PhantomData),
-        &Of::<Lists>(PhantomData),
-    ],
-};
+pub static RAFT: Family = of_each_object!(Of);
 
 /// Raft that replicates an `S`.
 pub struct Of<S>(PhantomData<fn() -> S>);

@@ -61,8 +61,8 @@
 //! - A leader that hears of a higher term while it is about to send a snapshot stops for good, with "when
 //!   Read Snapshot(None): replication channel closed". The task that replicates to a follower ends when the
 //!   follower names a higher vote, and what the leader gives it before it hears of that is taken for an
-//!   error of storage (`Inflight::Snapshot` in `run_command`, `core/raft_core.rs`). One
-//!   usual seed in some thousands.
+//!   error of storage (`Inflight::Snapshot` in `run_command`, `core/raft_core.rs`).
+//!   One usual seed in some thousands.
 //! - A leader that has lost the lead purges its log at once, "since no other tasks are using the logs"
 //!   (`try_purge_log` in `engine/engine_impl.rs`). The tasks that replicated for it are, for they end in the
 //!   background. Such a task reads what is left of its range, and sends it as if it followed what it names

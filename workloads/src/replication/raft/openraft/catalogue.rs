@@ -7,7 +7,7 @@ use crate::catalogue::{
 };
 use crate::operation::Operation as _;
 use crate::replay::{Header, Replay};
-use crate::replication::raft::Object;
+use crate::replication::raft::{Object, of_each_object};
 use crate::run::{Failure, Ran, fail_in, judged};
 use crate::scenario::Scenario;
 use crate::world::WorldName;
@@ -20,16 +20,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 
 /// It, whatever it replicates.
-pub static OPENRAFT: Family = Family {
-    members: &[
-        &Of::<Registers>(PhantomData),
-        &Of::<Store>(PhantomData),
-        &Of::<Journal>(PhantomData),
-        &Of::<Elements>(PhantomData),
-        &Of::<Counter>(PhantomData),
-        &Of::<Lists>(PhantomData),
-    ],
-};
+pub static OPENRAFT: Family = of_each_object!(Of);
 
 const ENTRY: Entry = Entry {
     name: "replication/raft/openraft",

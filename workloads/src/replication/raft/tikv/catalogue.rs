@@ -3,23 +3,14 @@
 use super::{Config, Tikv};
 use crate::catalogue::{Definition, Entry, Family, Small};
 use crate::nemesis::Nemesis;
-use crate::replication::raft::Object;
+use crate::replication::raft::{Object, of_each_object};
 use crate::world::WorldName;
 use shakedown_impls::mutants::{Mutant, Mutants};
 use shakedown_impls::replication::raft::{Counter, Elements, Journal, Lists, Registers, Store};
 use std::marker::PhantomData;
 
 /// It, whatever it replicates.
-pub static TIKV: Family = Family {
-    members: &[
-        &Of::<Registers>(PhantomData),
-        &Of::<Store>(PhantomData),
-        &Of::<Journal>(PhantomData),
-        &Of::<Elements>(PhantomData),
-        &Of::<Counter>(PhantomData),
-        &Of::<Lists>(PhantomData),
-    ],
-};
+pub static TIKV: Family = of_each_object!(Of);
 
 /// It, with an `S`.
 struct Of<S>(PhantomData<fn() -> S>);
