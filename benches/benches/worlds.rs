@@ -7,6 +7,7 @@ use shakedown_impls::replication::leaderless::abd::{Abd, Config};
 use shakedown_workloads::catalogue::{Request, find};
 use shakedown_workloads::generator::Generator;
 use shakedown_workloads::hunt::hunt;
+use shakedown_workloads::manner::{Manner, StopFlag};
 use shakedown_workloads::nemesis::Nemesis;
 use shakedown_workloads::object::register::Kind;
 use shakedown_workloads::run::run_in;
@@ -16,7 +17,6 @@ use shakedown_workloads::world::model::{Extent, Limits};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Seeds that a sample runs in turn, the same in each world.
@@ -122,7 +122,7 @@ fn whole(table: &mut String, asked: &Asked) {
         for (name, world, seeds) in HUNTS {
             let pattern = find(name).expect("it is in the catalogue");
             let rates = [1, cores].map(|jobs| {
-                let (begin, stop) = (Instant::now(), AtomicBool::new(false));
+                let (begin, stop) = (Instant::now(), StopFlag::default());
                 let request = Request::new(world);
                 let hunt = hunt(pattern, &request, 0..seeds, jobs, &stop, &|_| ()).expect("it can be run");
                 assert_eq!((hunt.failing, hunt.complete), (None, true));
@@ -183,7 +183,7 @@ fn seeds_per_second(
         bencher.iter_custom(|iterations| {
             let start = Instant::now();
             for _ in 0..iterations {
-                let ran = run_in::<Abd>(world, &config, &scenarios[next.get()], false);
+                let ran = run_in::<Abd>(world, &config, &scenarios[next.get()], &Manner::default());
                 assert_eq!(ran.finding, None, "seed {}", next.get());
                 black_box(ran);
                 next.set((next.get() + 1) % scenarios.len());

@@ -9,7 +9,9 @@ use crate::names::last_part;
 use crate::progress::{Sign, Watched, Watcher};
 use crate::report::Judgement;
 use crate::report::mutants::SmallSize;
-use crate::report::run::{CaseReport, End, FailedRun, Happened, Scenario, Scene, SeedsReport};
+use crate::report::run::{
+    CaseReport, End, FailedRun, Happened, Scenario, Scene, SeedsReport, Shrunk, ShrunkEnd,
+};
 use crate::terminal::{count, thousands};
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
@@ -99,16 +101,17 @@ pub struct Small {
     pub told: FailedRun,
     /// What replays it.
     pub replay: Replay,
-    /// Runs that it took, and whether nothing more can be removed.
-    pub shrunk: Option<(u64, bool)>,
+    /// How it was made small, if it was.
+    pub shrunk: Option<Shrunk>,
 }
 
 impl Small {
     /// How small it is, if it is a run with a seed.
     pub fn size(&self) -> Option<SmallSize> {
         match (&self.told.scene, self.shrunk) {
-            (Scene::Scenario(Scenario { size, .. }), Some((_, complete))) => {
-                Some(SmallSize::Run(size.operations, size.faults, size.nodes, complete))
+            (Scene::Scenario(Scenario { size, .. }), Some(Shrunk { end, .. })) => {
+                let is_smallest = end == ShrunkEnd::Smallest;
+                Some(SmallSize::Run(size.operations, size.faults, size.nodes, is_smallest))
             }
             _ => None,
         }
@@ -132,7 +135,7 @@ impl Campaign<'_> {
             move |elapsed| hunted(ran.load(Relaxed), total, elapsed, time)
         });
         let progress = |seeds| ran.store(seeds, Relaxed);
-        let hunt = hunt(self.pattern, request, seeds.clone(), self.jobs, alarm.flag(), &progress)?;
+        let hunt = hunt(self.pattern, request, seeds.clone(), self.jobs, &alarm.shared(), &progress)?;
         drop(watcher);
         let end = match hunt.failing {
             Some(_) => End::Failure,
@@ -152,10 +155,15 @@ impl Campaign<'_> {
         let bound = self.shrink_time;
         let name = format!("making seed {seed} small");
         let watcher = self.watch(&name, move |elapsed| until(elapsed, bound));
-        let failure = self.pattern.fail(request, seed, SHRINK_RUNS_MAX, alarm.flag())?;
+        let failure = self.pattern.fail(request, seed, SHRINK_RUNS_MAX, &alarm.shared())?;
         drop(watcher);
         let Some(failure) = failure else { return Ok(None) };
-        let shrunk = Some((failure.runs, failure.complete));
+        let end = match failure.complete {
+            true => ShrunkEnd::Smallest,
+            false if self.interrupt.is_asked() => ShrunkEnd::Interrupt,
+            false => ShrunkEnd::Time,
+        };
+        let shrunk = Some(Shrunk { runs: failure.runs, end });
         let finding = failure.ran.finding.clone().expect("what was made small fails");
         Ok(Some(Small { told: self.tell(&finding, failure.ran), replay: failure.replay, shrunk }))
     }
@@ -280,7 +288,9 @@ impl Campaign<'_> {
 fn sentences(finding: &Finding) -> Vec<String> {
     match finding {
         Finding::Refuted { sentences } => sentences.clone(),
-        Finding::Broke(_) | Finding::Undecided(_) | Finding::Stalled { .. } => vec![finding.to_string()],
+        Finding::Broke(_) | Finding::Undecided(_) | Finding::Stopped | Finding::Stalled { .. } => {
+            vec![finding.to_string()]
+        }
     }
 }
 
@@ -303,16 +313,25 @@ pub fn seeds_most(world: WorldName) -> u64 {
 }
 
 fn hunted(ran: u64, total: u64, elapsed: Duration, time: Option<Duration>) -> Sign {
-    let per_second = ran as f64 / elapsed.as_secs_f64().max(0.001);
+    let per_second = rate(ran, elapsed);
     match time {
         Some(time) => {
-            let numbers = format!("{}, {per_second:.0} a second", count(ran, "seed"));
+            let numbers = format!("{}{per_second}", count(ran, "seed"));
             Sign { numbers, ..until(elapsed, time) }
         }
         None => {
-            let numbers = format!("{} of {}, {per_second:.0} a second", thousands(ran), count(total, "seed"));
+            let numbers = format!("{} of {}{per_second}", thousands(ran), count(total, "seed"));
             Sign { done: ran, total, numbers }
         }
+    }
+}
+
+/// How many a second, once there is one; below ten with a decimal, for heavy runs take seconds.
+fn rate(ran: u64, elapsed: Duration) -> String {
+    match ran as f64 / elapsed.as_secs_f64().max(0.001) {
+        _ if ran == 0 => String::new(),
+        few if few < 9.95 => format!(", {few:.1} a second"),
+        many => format!(", {many:.0} a second"),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::campaign::Small;
 use crate::files::write_whole;
 use crate::names::last_part;
 use crate::report::run::timeline::Limit;
-use crate::report::run::{Culprit, FailedRun, Files, text};
+use crate::report::run::{Culprit, FailedRun, Files, Shrunk, text};
 use shakedown_checkers::format::{self, Format, FormatError};
 use std::fs::File;
 use std::io::{self, Write};
@@ -45,7 +45,7 @@ fn folder_name(small: &Small, culprit: Culprit) -> PathBuf {
     PathBuf::from(format!("{pattern}-{world}-{which}{mutant}"))
 }
 
-fn timeline(run: &FailedRun, shrunk: Option<(u64, bool)>) -> String {
+fn timeline(run: &FailedRun, shrunk: Option<Shrunk>) -> String {
     let styled = text::story(run, shrunk, Limit::none(), WIDTH);
     anstream::adapter::strip_str(&styled).to_string()
 }

@@ -15,6 +15,8 @@ pub struct Interrupt {
     asked: Arc<AtomicBool>,
     /// Set while the program does what asking would not end, and what its end is then.
     waiting: Arc<Mutex<Option<Exit>>>,
+    /// What the second interrupt ends with: nothing is decided, unless something worse is known.
+    known: Arc<Mutex<Exit>>,
 }
 
 impl Interrupt {
@@ -23,13 +25,18 @@ impl Interrupt {
         static LISTENER: OnceLock<Interrupt> = OnceLock::new();
         LISTENER
             .get_or_init(|| {
-                let interrupt = Interrupt { asked: Arc::default(), waiting: Arc::default() };
+                let interrupt = Interrupt {
+                    asked: Arc::default(),
+                    waiting: Arc::default(),
+                    known: Arc::new(Mutex::new(Exit::Unknown)),
+                };
                 let heard = interrupt.clone();
                 // Without a handler Ctrl-C ends the process at once: worse, but not wrong.
                 let _ = ctrlc::set_handler(move || {
                     let again = heard.asked.swap(true, SeqCst);
                     let waiting = heard.waiting.lock().map_or(None, |waiting| *waiting);
-                    if let Some(exit) = waiting.or(again.then_some(Exit::Unknown)) {
+                    let known = heard.known.lock().map_or(Exit::Unknown, |known| *known);
+                    if let Some(exit) = waiting.or(again.then_some(known)) {
                         if exit != Exit::Valid {
                             let _ = writeln!(std::io::stderr(), "interrupted");
                         }
@@ -53,6 +60,12 @@ impl Interrupt {
     /// The flag itself: for [`shakedown_checkers::options::Options::cancel`], and whatever else looks at one.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.asked)
+    }
+
+    /// Tells that the command cannot end better than with `exit` any more: so ends a second interrupt.
+    pub fn ends_with(&self, exit: Exit) {
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        *known = known.max(exit).max(Exit::Unknown);
     }
 
     /// Runs `wait`, which may be for somebody to type; an interrupt during it ends the process with `exit`.
@@ -126,7 +139,8 @@ mod tests {
 
     #[test]
     fn an_alarm_goes_off_in_time_and_not_before() {
-        let interrupt = Interrupt { asked: Arc::default(), waiting: Arc::default() };
+        let known = Arc::new(Mutex::new(Exit::Unknown));
+        let interrupt = Interrupt { asked: Arc::default(), waiting: Arc::default(), known };
         let begin = Instant::now();
         let alarm = Alarm::set(&interrupt, Some(Duration::from_millis(30)));
         while !alarm.flag().load(SeqCst) {

@@ -673,7 +673,7 @@ mod interrupts {
         ];
         let (code, out, err) = interrupted_after(&args, "--mutant ack-before-durable");
         assert_eq!(code, 1, "{out}{err}");
-        assert!(out.contains("as far as there was time") && out.contains("It is not linearizable."), "{out}");
+        assert!(out.contains("until it was interrupted") && out.contains("It is not linearizable."), "{out}");
         assert!(folder_of(&output).join("replay.json").is_file());
     }
 

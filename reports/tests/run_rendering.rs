@@ -7,7 +7,7 @@ use shakedown::report::run::junit::RunJunit;
 use shakedown::report::run::text::{announcement, explanation, files, verdict_line};
 use shakedown::report::run::{
     CaseReport, Culprit, End, Failed, FailedRun, Files, Happened, Looked, Scenario, Scene, SeedsReport,
-    WorldReport, json,
+    Shrunk, ShrunkEnd, WorldReport, json,
 };
 use shakedown_checkers::history::{History, HistoryBuilder};
 use shakedown_impls::protocol::NodeId;
@@ -33,7 +33,7 @@ fn seeds_that_pass() {
 fn seeds_that_say_nothing() {
     let mut vacuous = seeds(End::Interrupt);
     vacuous.hunt.vacuous = vacuous.hunt.seeds;
-    vacuous.hunt.undecided = (0..30).collect();
+    vacuous.hunt.undecided = (0..30).map(|seed| (seed, "the memory limit was reached".to_owned())).collect();
     vacuous.hunt.faults = [("pause", (3, 3))].into();
     insta::assert_snapshot!(shown(&report(vacuous, None), WIDE));
 }
@@ -228,7 +228,7 @@ fn failed(beats: usize) -> Failed {
         command: "shakedown run replication/x --world swarm --seed 17 --mutant forgets".to_owned(),
         told: run,
         replay: Replay::parse(replay).unwrap(),
-        shrunk: Some((12_345, true)),
+        shrunk: Some(Shrunk { runs: 12_345, end: ShrunkEnd::Smallest }),
         files: Ok(Files {
             folder: "target/shakedown/x-swarm-17".into(),
             command: "shakedown replay target/shakedown/x-swarm-17/replay.json".to_owned(),

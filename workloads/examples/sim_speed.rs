@@ -8,6 +8,7 @@ use shakedown_impls::mutants::{Mutant as _, Mutants};
 use shakedown_impls::object::register::Op;
 use shakedown_impls::replication::leaderless::abd::{Abd, Config, Mutant};
 use shakedown_workloads::judge::{Finding, judge};
+use shakedown_workloads::manner::StopFlag;
 use shakedown_workloads::scenario::{Scenario, Settings};
 use shakedown_workloads::world::sim;
 use std::time::Duration;
@@ -28,7 +29,7 @@ fn run(seeds: u64, mutants: Mutants<Mutant>) -> Total {
         let scenario = Scenario::<Op>::draw(seed, &Settings::usual::<Op>());
         let config = Config { mutants, ..Config::new(scenario.nodes) };
         let mut outcome = sim::run::<Abd>(&config, &scenario);
-        match judge::<Op>(&mut outcome, scenario.recovery_ms) {
+        match judge::<Op>(&mut outcome, scenario.recovery_ms, &StopFlag::default()) {
             Some(Finding::Refuted { .. }) => total.refuted.push(seed),
             Some(_) => total.otherwise.push(seed),
             None => {}

@@ -9,6 +9,7 @@ mod family;
 
 pub use family::Family;
 
+use crate::manner::{Manner, StopFlag};
 use crate::nemesis::Nemesis;
 use crate::operation::{Operation, Subject};
 use crate::outcome::Watch;
@@ -22,7 +23,6 @@ use shakedown_impls::mutants::{Mutant, Mutants};
 use shakedown_impls::protocol::Protocol;
 use stateright::Model;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 
 /// All patterns, by name; with the feature `peers`, other people's as well.
@@ -227,8 +227,8 @@ pub trait Pattern: Sync {
     /// The cases of the model world: what they show.
     fn cases(&self) -> Vec<&'static str>;
 
-    /// Runs one seed in a world that takes seeds.
-    fn run(&self, request: &Request, seed: u64) -> Result<Ran, RequestError>;
+    /// Runs one seed in a world that takes seeds, up to its end or until `stop` is set.
+    fn run(&self, request: &Request, seed: u64, stop: &StopFlag) -> Result<Ran, RequestError>;
 
     /// Runs a seed that fails again, makes the failure small in at most `runs_max` runs or until `stop`
     /// is set, and tells it. `None` if the seed does not fail.
@@ -237,11 +237,12 @@ pub trait Pattern: Sync {
         request: &Request,
         seed: u64,
         runs_max: u64,
-        stop: &AtomicBool,
+        stop: &StopFlag,
     ) -> Result<Option<Failure>, RequestError>;
 
-    /// Runs what a replay file holds, in a world that takes seeds, with its trace.
-    fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError>;
+    /// Runs what a replay file holds, in a world that takes seeds, with its trace, up to its end or until
+    /// `stop` is set.
+    fn replay(&self, replay: &Replay, world: WorldName, stop: &StopFlag) -> Result<Ran, RequestError>;
 
     /// Looks at every schedule of what a replay file holds: the same cluster, operations and number of
     /// crashes, in any order that there is; at random ones, where those are too many. Only for what is
@@ -278,10 +279,10 @@ impl<D: Definition> Pattern for D {
         D::cases(Mutants::default()).into_iter().map(|small| small.about).collect()
     }
 
-    fn run(&self, request: &Request, seed: u64) -> Result<Ran, RequestError> {
+    fn run(&self, request: &Request, seed: u64, stop: &StopFlag) -> Result<Ran, RequestError> {
         let mutants = mutants::<D>(request.mutant.as_deref())?;
         let scenario = draw::<D>(request, seed)?;
-        Ok(ran::<D>(request.world, mutants, &scenario, false))
+        Ok(ran::<D>(request.world, mutants, &scenario, &Manner::until(stop)))
     }
 
     fn fail(
@@ -289,12 +290,13 @@ impl<D: Definition> Pattern for D {
         request: &Request,
         seed: u64,
         runs_max: u64,
-        stop: &AtomicBool,
+        stop: &StopFlag,
     ) -> Result<Option<Failure>, RequestError> {
         let mutants = mutants::<D>(request.mutant.as_deref())?;
         let scenario = draw::<D>(request, seed)?;
-        let mut run =
-            |scenario: &Scenario<OpOf<D>>, is_traced| ran::<D>(request.world, mutants, scenario, is_traced);
+        let mut run = |scenario: &Scenario<OpOf<D>>, manner: &Manner| {
+            ran::<D>(request.world, mutants, scenario, manner)
+        };
         let file = Header {
             pattern: D::ENTRY.name,
             workload: Some(D::WORKLOAD),
@@ -304,10 +306,11 @@ impl<D: Definition> Pattern for D {
         Ok(fail_in(&file, &scenario, runs_max, stop, &mut run))
     }
 
-    fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
+    fn replay(&self, replay: &Replay, world: WorldName, stop: &StopFlag) -> Result<Ran, RequestError> {
         takes_seeds(&D::ENTRY, world)?;
         let mutants = mutants::<D>(replay.mutant.as_deref())?;
-        Ok(ran::<D>(world, mutants, &scenario_in(&D::ENTRY, D::WORKLOAD, replay)?, true))
+        let manner = Manner { is_traced: true, ..Manner::until(stop) };
+        Ok(ran::<D>(world, mutants, &scenario_in(&D::ENTRY, D::WORKLOAD, replay)?, &manner))
     }
 
     fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError> {
@@ -419,12 +422,12 @@ fn ran<D: Definition>(
     world: WorldName,
     mutants: Mutants<D::Mutant>,
     scenario: &Scenario<OpOf<D>>,
-    is_traced: bool,
+    manner: &Manner,
 ) -> Ran {
     let config = D::config(scenario.nodes, scenario.variety, mutants);
-    let mut ran = run_watched_in::<D::Protocol, D::Watch>(world, &config, scenario, is_traced);
+    let mut ran = run_watched_in::<D::Protocol, D::Watch>(world, &config, scenario, manner);
     let configured = D::configured(&config);
-    if is_traced && !configured.is_empty() {
+    if manner.is_traced && !configured.is_empty() {
         ran.told.insert_str(0, &format!("{configured}\n"));
     }
     ran

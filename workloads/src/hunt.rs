@@ -4,6 +4,8 @@
 //! have passed.
 
 use crate::catalogue::{Pattern, Request, RequestError};
+use crate::judge::Finding;
+use crate::manner::StopFlag;
 use crate::outcome::Counts;
 use crate::run::{Faulted, Ran};
 use crate::world::message;
@@ -11,19 +13,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What came of a hunt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hunt {
     /// The first seed that fails, if any.
     pub failing: Option<u64>,
-    /// Seeds that ran.
+    /// Seeds that ran to their end and were judged, or could not be.
     pub seeds: u64,
     /// False if it was stopped before all seeds had run.
     pub complete: bool,
-    /// Seeds whose history the checker could not judge.
-    pub undecided: Vec<u64>,
+    /// Seeds whose history the checker could not judge, and why.
+    pub undecided: Vec<(u64, String)>,
     /// Seeds in which no answer showed what another operation did.
     pub vacuous: u64,
     /// Operations in all.
@@ -36,8 +38,8 @@ pub struct Hunt {
     pub faults: BTreeMap<&'static str, (u64, u64)>,
 }
 
-/// Runs the seeds of a pattern on `jobs` threads, up to the first that fails or until `stop` is set. After
-/// each seed `progress` is told how many have run.
+/// Runs the seeds of a pattern on `jobs` threads, up to the first that fails or until `stop` is set: a seed that
+/// runs at that time counts for nothing. After each seed `progress` is told how many have run.
 ///
 /// # Panics
 /// If running a seed does, for a reason that is no finding; the message begins with the seed.
@@ -46,10 +48,10 @@ pub fn hunt(
     request: &Request,
     seeds: Range<u64>,
     jobs: usize,
-    stop: &AtomicBool,
+    stop: &StopFlag,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Hunt, RequestError> {
-    hunt_with(&|seed| pattern.run(request, seed), seeds, jobs, stop, progress)
+    hunt_with(&|seed| pattern.run(request, seed, stop), seeds, jobs, stop, progress)
 }
 
 /// The same for anything that runs a seed.
@@ -57,7 +59,7 @@ pub fn hunt_with<E: Send>(
     run: &(dyn Fn(u64) -> Result<Ran, E> + Sync),
     seeds: Range<u64>,
     jobs: usize,
-    stop: &AtomicBool,
+    stop: &StopFlag,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Hunt, E> {
     let next = AtomicU64::new(seeds.start);
@@ -79,6 +81,7 @@ pub fn hunt_with<E: Send>(
             });
             let mut total = total.lock().expect("nobody panics while holding it");
             match (result, &mut *total) {
+                (Ok(Ran { finding: Some(Finding::Stopped), .. }), _) => return,
                 (Ok(ran), Ok(hunt)) => {
                     if ran.finding.as_ref().is_some_and(|finding| finding.is_failure()) {
                         failing.fetch_min(seed, Ordering::Relaxed);
@@ -111,8 +114,9 @@ pub fn hunt_with<E: Send>(
 impl Hunt {
     fn add(&mut self, seed: u64, ran: &Ran) {
         self.seeds += 1;
-        let is_undecided = ran.finding.as_ref().is_some_and(|finding| !finding.is_failure());
-        self.undecided.extend(is_undecided.then_some(seed));
+        if let Some(Finding::Undecided(why)) = &ran.finding {
+            self.undecided.push((seed, why.clone()));
+        }
         self.vacuous += u64::from(ran.is_vacuous());
         self.operations += ran.history().len() as u64;
         self.counts.add(&ran.outcome.counts);

@@ -18,6 +18,7 @@ pub mod driver;
 pub mod generator;
 pub mod hunt;
 pub mod judge;
+pub mod manner;
 pub mod nemesis;
 pub mod object;
 pub mod operation;

@@ -15,6 +15,8 @@ pub struct Outcome {
     pub unanswered: u32,
     /// A node that panicked or did what the boundary forbids. The run ends there.
     pub broke: Option<Broke>,
+    /// Whether it was stopped before its end: what came of it says nothing then.
+    pub is_stopped: bool,
     /// What happened, counted.
     pub counts: Counts,
     /// How often nodes remarked what, by the kind of remark: `elected`.

@@ -1,6 +1,7 @@
 //! One run of a protocol in a world that takes seeds, judged; and a failing one, made small.
 
 use crate::judge::{Finding, judge};
+use crate::manner::{Manner, StopFlag};
 use crate::operation::{Operation, Subject};
 use crate::outcome::{Outcome, Watch};
 use crate::replay::{Header, Replay};
@@ -13,7 +14,6 @@ use shakedown_checkers::model::ModelName;
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 
 /// What came of one seed.
 #[derive(Clone, Debug)]
@@ -91,9 +91,9 @@ pub fn run_in<P: Subject>(
     world: WorldName,
     config: &P::Config,
     scenario: &Scenario<P::Op>,
-    is_traced: bool,
+    manner: &Manner,
 ) -> Ran {
-    run_watched_in::<P, ()>(world, config, scenario, is_traced)
+    run_watched_in::<P, ()>(world, config, scenario, manner)
 }
 
 /// The same, under the eyes of a `W`, which knows what must hold of the protocol's nodes at all times.
@@ -104,22 +104,22 @@ pub fn run_watched_in<P: Subject, W: Watch<P> + Default + 'static>(
     world: WorldName,
     config: &P::Config,
     scenario: &Scenario<P::Op>,
-    is_traced: bool,
+    manner: &Manner,
 ) -> Ran {
     let outcome = match world {
-        WorldName::Swarm => swarm::run_watched::<P>(config, scenario, is_traced, &mut W::default()),
+        WorldName::Swarm => swarm::run_watched::<P>(config, scenario, manner, &mut W::default()),
         WorldName::Sim => {
             let watch = Rc::new(RefCell::new(W::default()));
-            sim::run_watched::<P>(config, scenario, is_traced, watch)
+            sim::run_watched::<P>(config, scenario, manner, watch)
         }
         WorldName::Model => panic!("the {} world takes no seeds", world.name()),
     };
-    judged(outcome, scenario, is_traced)
+    judged(outcome, scenario, manner)
 }
 
 /// What came of running `scenario`, judged.
-pub(crate) fn judged<Op: Operation>(mut outcome: Outcome, scenario: &Scenario<Op>, is_traced: bool) -> Ran {
-    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
+pub(crate) fn judged<Op: Operation>(mut outcome: Outcome, scenario: &Scenario<Op>, manner: &Manner) -> Ran {
+    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms, &manner.stop);
     let faults = scenario.plan.faults.iter().zip(&outcome.effects).map(|(fault, &effects)| Faulted {
         name: fault.kind.name(),
         words: fault.to_string(),
@@ -132,26 +132,26 @@ pub(crate) fn judged<Op: Operation>(mut outcome: Outcome, scenario: &Scenario<Op
         faults: scenario.plan.faults.len(),
         length_ms: scenario.length_ms,
     };
-    let told = if is_traced { scenario.to_string() } else { String::new() };
+    let told = if manner.is_traced { scenario.to_string() } else { String::new() };
     Ran { finding, faults: faults.collect(), outcome, model: Op::MODEL, size, told }
 }
 
-/// Runs `scenario` with `run` (and a trace, if asked for one), and if it fails makes it small in at most
-/// `runs_max` runs or until `stop` is set. `None` if it does not fail.
+/// Runs `scenario` with `run`, and if it fails makes it small in at most `runs_max` runs or until `stop` is set.
+/// `None` if it does not fail. Its first run and that of the smallest, which is told, are not stopped.
 pub(crate) fn fail_in<Op: Clone + PartialEq + Debug + Serialize>(
     header: &Header<'_>,
     scenario: &Scenario<Op>,
     runs_max: u64,
-    stop: &AtomicBool,
-    run: &mut dyn FnMut(&Scenario<Op>, bool) -> Ran,
+    stop: &StopFlag,
+    run: &mut dyn FnMut(&Scenario<Op>, &Manner) -> Ran,
 ) -> Option<Failure> {
-    let finding = run(scenario, false).finding?;
+    let finding = run(scenario, &Manner::default()).finding.filter(Finding::is_failure)?;
     let mut fails = |candidate: &Scenario<Op>| {
-        let other = run(candidate, false).finding;
+        let other = run(candidate, &Manner::until(stop)).finding;
         other.is_some_and(|other| other.kind() == finding.kind())
     };
     let Shrunk { scenario: small, runs, complete } = shrink(scenario, runs_max, stop, &mut fails);
-    let ran = run(&small, true);
+    let ran = run(&small, &Manner::traced());
     let finding = ran.finding.as_ref().expect("what was shrunk fails");
     let replay = Replay::new(header, scenario.seed, finding, &small);
     Some(Failure { replay, ran, runs, complete })

@@ -22,6 +22,7 @@
 
 use crate::generator::Generator;
 use crate::hunt::{Hunt, hunt_with};
+use crate::manner::{Manner, StopFlag};
 use crate::nemesis::Nemesis;
 use crate::operation::{Operation, Subject};
 use crate::replay::{Header, Replay};
@@ -29,13 +30,12 @@ use crate::run::{Failure, Ran, fail_in, judged, run_in};
 use crate::scenario::{Scenario, Settings};
 use crate::world::WorldName;
 use crate::world::model::{Case, Exploration, Limits, explore};
-use crate::world::sim::{AskError, SERVER_NEMESES, Server, ServerResult, run_server, run_server_traced};
+use crate::world::sim::{AskError, SERVER_NEMESES, Server, ServerResult, run_server_with};
 use shakedown_impls::protocol::{NodeId, Protocol};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::{env, fs, thread};
 
 /// What an implementation is put through.
@@ -51,7 +51,7 @@ pub struct Trial<'t, Op: Operation> {
 }
 
 type Search<'t> = dyn Fn(u16) -> Exploration + Sync + 't;
-type Run<'t, Op> = dyn Fn(&Scenario<Op>, bool) -> Ran + Sync + 't;
+type Run<'t, Op> = dyn Fn(&Scenario<Op>, &Manner) -> Ran + Sync + 't;
 
 /// What a trial found wrong.
 #[derive(Clone, Debug)]
@@ -77,8 +77,8 @@ impl<'t, Op: Operation> Trial<'t, Op> {
     {
         let in_world = |world| {
             let config = config.clone();
-            let run = move |scenario: &Scenario<Op>, is_traced| {
-                run_in::<P>(world, &config(scenario.nodes), scenario, is_traced)
+            let run = move |scenario: &Scenario<Op>, manner: &Manner| {
+                run_in::<P>(world, &config(scenario.nodes), scenario, manner)
             };
             (world, Box::new(run) as Box<Run<'t, Op>>)
         };
@@ -94,7 +94,7 @@ impl<'t, Op: Operation> Trial<'t, Op> {
 
     /// Of any asynchronous server that uses turmoil's sockets, and files if it has any, in the simulated
     /// network: the usual load, every fault that does not need our driver, 200 seeds. `serve` serves on a
-    /// node until it is killed; `ask` asks a node one thing. See [`run_server`].
+    /// node until it is killed; `ask` asks a node one thing. See [`crate::world::sim::run_server`].
     pub fn server<S, SF, A, AF>(name: &str, serve: S, ask: A) -> Trial<'t, Op>
     where
         S: Fn(Server) -> SF + Clone + Sync + 'static,
@@ -102,12 +102,8 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         A: Fn(Op, NodeId) -> AF + Clone + Sync + 'static,
         AF: Future<Output = Result<Op::Ret, AskError>> + 'static,
     {
-        let run = move |scenario: &Scenario<Op>, is_traced| {
-            let outcome = match is_traced {
-                false => run_server(scenario, serve.clone(), ask.clone()),
-                true => run_server_traced(scenario, serve.clone(), ask.clone()),
-            };
-            judged(outcome, scenario, is_traced)
+        let run = move |scenario: &Scenario<Op>, manner: &Manner| {
+            judged(run_server_with(scenario, manner, serve.clone(), ask.clone()), scenario, manner)
         };
         Trial {
             name: name.to_owned(),
@@ -204,9 +200,9 @@ impl<'t, Op: Operation> Trial<'t, Op> {
 
     fn hunt(&self, world: WorldName, run: &Run<'t, Op>) -> Result<Hunt, Failed> {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
-        let stop = AtomicBool::new(false);
+        let stop = StopFlag::default();
         let draw = |seed| Scenario::draw(seed, &self.settings);
-        let one = |seed| Ok::<_, Infallible>(run(&draw(seed), false));
+        let one = |seed| Ok::<_, Infallible>(run(&draw(seed), &Manner::default()));
         let hunt =
             hunt_with(&one, self.seeds.clone(), jobs, &stop, &|_| ()).unwrap_or_else(|never| match never {});
         let Some(seed) = hunt.failing else { return Ok(hunt) };
@@ -214,7 +210,7 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         // A run in the simulated network takes about a hundred times as long.
         let runs_max = if world == WorldName::Swarm { 20_000 } else { 400 };
         let failure =
-            fail_in(&header, &draw(seed), runs_max, &stop, &mut |scenario, traced| run(scenario, traced));
+            fail_in(&header, &draw(seed), runs_max, &stop, &mut |scenario, manner| run(scenario, manner));
         Err(Failed::Seed(Box::new(failure.expect("a seed that failed fails again"))))
     }
 
@@ -233,7 +229,7 @@ impl<'t, Op: Operation> Trial<'t, Op> {
         };
         println!("{} again, in the {} world", file.display(), world.name());
         let scenario = replay.scenario().unwrap_or_else(|why| panic!("{}: {why}", file.display()));
-        let ran = run(&scenario, true);
+        let ran = run(&scenario, &Manner::traced());
         if let Some(finding) = &ran.finding {
             let trace = ran.outcome.trace.as_ref().map(ToString::to_string).unwrap_or_default();
             panic!("{finding}\n\n{}\n{trace}", ran.told);

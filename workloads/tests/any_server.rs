@@ -7,10 +7,11 @@ mod wrong_server;
 use shakedown_checkers::history::Outcome as Ended;
 use shakedown_impls::object::register::{Op, Ret};
 use shakedown_impls::protocol::NodeId;
+use shakedown_workloads::manner::Manner;
 use shakedown_workloads::nemesis::{Fault, FaultKind, Nemesis, Plan};
 use shakedown_workloads::scenario::{Scenario, Settings};
 use shakedown_workloads::trial::Trial;
-use shakedown_workloads::world::sim::{AskError, SERVER_NEMESES, run_server, run_server_traced};
+use shakedown_workloads::world::sim::{AskError, SERVER_NEMESES, run_server, run_server_with};
 use std::panic::catch_unwind;
 use wrong_server::{PRIMARY, ask, serve};
 
@@ -53,7 +54,7 @@ fn with_fault(kind: FaultKind) -> String {
         Settings { nodes: Some(3), length_ms: Some(500), nemeses: vec![], ..Settings::usual::<Op>() };
     let plan = Plan { faults: vec![Fault { from_ms: 100, until_ms: 400, kind }] };
     let scenario = Scenario { plan, ..Scenario::draw(1, &settings) };
-    let outcome = run_server_traced(&scenario, serve, ask_the_primary);
+    let outcome = run_server_with(&scenario, &Manner::traced(), serve, ask_the_primary);
     let rows: String = outcome.history.operations().map(|op| format!("{op:?}\n")).collect();
     format!("{:?}\n{rows}{}", outcome.effects, outcome.trace.expect("a trace was asked for"))
 }

@@ -1,13 +1,16 @@
 //! The catalogue, as those use it who only know a name: hunts, failures made small, replays.
 
 use shakedown_workloads::catalogue::{Request, RequestError, all, find};
-use shakedown_workloads::hunt::hunt;
+use shakedown_workloads::hunt::{hunt, hunt_with};
+use shakedown_workloads::judge::Finding;
+use shakedown_workloads::manner::StopFlag;
 use shakedown_workloads::replay::{Replay, ReplayError};
 use shakedown_workloads::world::WorldName;
 use shakedown_workloads::world::model::Limits;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
+static GO_ON: LazyLock<StopFlag> = LazyLock::new(StopFlag::default);
 
 fn mutant(world: WorldName, name: &str) -> Request {
     Request { mutant: Some(name.to_owned()), ..Request::new(world) }
@@ -39,7 +42,7 @@ fn a_hunt_finds_the_same_seed_with_any_number_of_jobs() {
 #[test]
 fn a_hunt_can_be_stopped_and_says_so() {
     let abd = find("abd").expect("it is there");
-    let (stop, ran) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, ran) = (StopFlag::default(), AtomicU64::new(0));
     let progress = |seeds| {
         ran.store(seeds, Ordering::Relaxed);
         stop.store(seeds >= 10, Ordering::Relaxed);
@@ -47,6 +50,24 @@ fn a_hunt_can_be_stopped_and_says_so() {
     let stopped = hunt(abd, &Request::new(WorldName::Swarm), 0..100_000, 2, &stop, &progress).unwrap();
     assert!(!stopped.complete && stopped.failing.is_none() && (10..20).contains(&stopped.seeds));
     assert_eq!(ran.into_inner(), stopped.seeds);
+}
+
+// Heavy runs take minutes: whoever wants to stop does not wait for their end.
+#[test]
+fn a_run_that_is_stopped_counts_for_nothing() {
+    let abd = find("abd").expect("it is there");
+    let stopped = StopFlag::new(true.into());
+    for world in [WorldName::Swarm, WorldName::Sim] {
+        let ran = abd.run(&Request::new(world), 0, &stopped).unwrap();
+        assert_eq!((&ran.finding, ran.history().len()), (&Some(Finding::Stopped), 0), "{world:?}");
+        let stop = StopFlag::default();
+        let run = |seed| {
+            stop.store(seed == 3, Ordering::Relaxed);
+            abd.run(&Request::new(world), seed, &stop)
+        };
+        let hunt = hunt_with(&run, 0..10, 1, &stop, &|_| ()).unwrap();
+        assert_eq!((hunt.seeds, hunt.complete, hunt.failing), (3, false, None), "{world:?}");
+    }
 }
 
 // From a failing seed to a file and back: the same finding, the same trace.
@@ -67,7 +88,7 @@ fn a_failure_replays_from_its_file() {
     };
     let read = Replay::parse(&failure.replay.text()).expect("what is written can be read");
     assert_eq!(read, failure.replay);
-    let again = abd.replay(&read, WorldName::Swarm).unwrap();
+    let again = abd.replay(&read, WorldName::Swarm, &GO_ON).unwrap();
     assert_eq!(again.finding, failure.ran.finding);
     assert_eq!(again.outcome.trace, failure.ran.outcome.trace);
     assert!(again.outcome.trace.is_some_and(|trace| !trace.lines.is_empty()));
@@ -78,7 +99,7 @@ fn a_failure_replays_from_its_file() {
     // It is the mutant's fault.
     let mut clean = read;
     clean.mutant = None;
-    assert_eq!(abd.replay(&clean, WorldName::Swarm).unwrap().finding, None);
+    assert_eq!(abd.replay(&clean, WorldName::Swarm, &GO_ON).unwrap().finding, None);
     assert!(abd.fail(&Request::new(WorldName::Swarm), 0, 100, &GO_ON).unwrap().is_none());
 }
 
@@ -95,7 +116,7 @@ fn a_damaged_replay_file_says_what_is_wrong() {
     // Numbers that no run could have been written with must not run for ever, or panic.
     for (from, to) in [("\"nodes\": ", "\"nodes\": 99"), ("\"length_ms\": ", "\"length_ms\": 999999999")] {
         let other = Replay::parse(&text.replacen(from, to, 1)).expect("it is of the right shape");
-        let refused = abd.replay(&other, WorldName::Swarm);
+        let refused = abd.replay(&other, WorldName::Swarm, &GO_ON);
         assert!(matches!(refused, Err(RequestError::Scenario { .. })), "{to}");
     }
 }
@@ -103,9 +124,9 @@ fn a_damaged_replay_file_says_what_is_wrong() {
 #[test]
 fn what_cannot_be_run_is_refused() {
     let abd = find("abd").expect("it is there");
-    let world = abd.run(&Request::new(WorldName::Model), 0).unwrap_err();
+    let world = abd.run(&Request::new(WorldName::Model), 0, &GO_ON).unwrap_err();
     assert!(matches!(world, RequestError::World { .. }), "{world}");
-    let other = abd.run(&mutant(WorldName::Swarm, "no-such"), 0).unwrap_err();
+    let other = abd.run(&mutant(WorldName::Swarm, "no-such"), 0, &GO_ON).unwrap_err();
     assert!(other.to_string().contains("no-write-back, tag-per-node"), "{other}");
     let cases = abd.cases().len();
     for case in [0, cases + 1] {

@@ -3,21 +3,22 @@
 
 use shakedown_workloads::catalogue::{Pattern, Request, RequestError, find};
 use shakedown_workloads::hunt::hunt;
+use shakedown_workloads::manner::StopFlag;
 use shakedown_workloads::nemesis::Nemesis;
 use shakedown_workloads::replay::Replay;
 use shakedown_workloads::run::Ran;
 use shakedown_workloads::world::WorldName;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::LazyLock;
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
+static GO_ON: LazyLock<StopFlag> = LazyLock::new(StopFlag::default);
 
 fn raft() -> &'static dyn Pattern {
     find("raft").expect("it is in the catalogue")
 }
 
 fn ran(world: WorldName, seed: u64) -> Ran {
-    raft().run(&Request::new(world), seed).expect("it runs in worlds that take seeds")
+    raft().run(&Request::new(world), seed, &GO_ON).expect("it runs in worlds that take seeds")
 }
 
 /// Nothing is wrong with these seeds. What nodes remarked, and how often.
@@ -116,12 +117,12 @@ fn workloads_have_names() {
     let text = failure.replay.text();
     assert!(text.contains("\"workload\": \"counter\""), "{text}");
     let read = Replay::parse(&text).expect("what is written can be read");
-    assert_eq!(raft().replay(&read, WorldName::Swarm).unwrap().finding, failure.ran.finding);
+    assert_eq!(raft().replay(&read, WorldName::Swarm, &GO_ON).unwrap().finding, failure.ran.finding);
     let mut nameless = read;
     nameless.workload = None;
-    let refused = raft().replay(&nameless, WorldName::Swarm).unwrap_err();
+    let refused = raft().replay(&nameless, WorldName::Swarm, &GO_ON).unwrap_err();
     assert!(refused.to_string().contains("expected one of register, kv"), "{refused}");
-    let refused = raft().run(&asked("queue"), 0).unwrap_err();
+    let refused = raft().run(&asked("queue"), 0, &GO_ON).unwrap_err();
     assert!(matches!(refused, RequestError::Workload { .. }), "{refused}");
 }
 
@@ -130,7 +131,7 @@ fn workloads_have_names() {
 fn administrators_and_struck_leaders_are_in_the_history() {
     let only = |nemesis| Request { nemeses: Some(vec![nemesis]), ..Request::new(WorldName::Swarm) };
     let told = |nemesis| -> Vec<String> {
-        let runs = (0..40).map(|seed| raft().run(&only(nemesis), seed).unwrap());
+        let runs = (0..40).map(|seed| raft().run(&only(nemesis), seed, &GO_ON).unwrap());
         let names = |ran: Ran| {
             let history = &ran.outcome.history;
             history.others().iter().map(|event| history.function(event.f).to_owned()).collect::<Vec<_>>()

@@ -31,6 +31,7 @@ pub fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped>
         }
         let report = judge_file(path, &question, args, &interrupt);
         tally.add(report.exit());
+        interrupt.ends_with(tally.worst);
         match print(&report, explained, args, &mut junit, streams) {
             // Nobody reads on; the exit code tells of the files judged so far.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(tally.worst),

@@ -85,14 +85,16 @@ fn run_again(
     file: &Path,
 ) -> Result<Done, InputError> {
     let refused = |error| in_file(file, refused(&error));
-    let ran = campaign.pattern.replay(replay, world).map_err(refused)?;
+    let ran = campaign.pattern.replay(replay, world, &campaign.interrupt.flag()).map_err(refused)?;
     let operations = count(ran.history().len() as u64, "operation");
     let Some(finding) = ran.finding.clone() else {
         let passed = format!("{operations}, nothing is wrong");
         return Ok(Done { exit: Exit::Valid, passed, failed: None });
     };
-    let exit = if finding.is_failure() { Exit::Invalid } else { Exit::Unknown };
-    Ok(Done { exit, passed: String::new(), failed: Some(campaign.tell(&finding, ran)) })
+    if !finding.is_failure() {
+        return Ok(Done { exit: Exit::Unknown, passed: format!("{operations}; {finding}"), failed: None });
+    }
+    Ok(Done { exit: Exit::Invalid, passed: String::new(), failed: Some(campaign.tell(&finding, ran)) })
 }
 
 fn look(campaign: &Campaign<'_>, replay: &Replay, file: &Path) -> Result<Done, InputError> {

@@ -61,6 +61,7 @@ pub fn run_pattern(
         }
         let report = plan.run_world(&campaign, world, args, &mut printer)?;
         worst = worst.max(report.exit());
+        interrupt.ends_with(worst);
         printer.report(&report);
         if printer.page.is_left() {
             break;
@@ -195,6 +196,7 @@ impl Plan {
         let Some(seed) = report.hunt.failing else { return Ok((Ok(Looked::Seeds(Box::new(report))), None)) };
         let (culprit, command) =
             (Culprit::Seed(seed), again::seed(printer.page.streams.program, name, &request, seed));
+        campaign.interrupt.ends_with(Exit::Invalid);
         printer.announce(name, world, culprit, &command);
         match campaign.make_small(&request, seed).map_err(refused)? {
             Some(small) => Ok((Ok(Looked::Seeds(Box::new(report))), Some((culprit, command, small)))),

@@ -84,6 +84,26 @@ pub struct SeedsReport {
     pub elapsed: Duration,
 }
 
+/// How a failure was made small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// Runs that it took.
+    pub runs: u64,
+    /// Why there were no more.
+    pub end: ShrunkEnd,
+}
+
+/// Why making a failure small ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShrunkEnd {
+    /// Nothing more can be removed.
+    Smallest,
+    /// The time was over, or the number of runs.
+    Time,
+    /// The user wanted to stop.
+    Interrupt,
+}
+
 /// Why a hunt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -119,7 +139,7 @@ pub struct Failed {
     pub replay: Replay,
     /// Runs that making it small took, and whether nothing more can be removed. None where it was
     /// found small.
-    pub shrunk: Option<(u64, bool)>,
+    pub shrunk: Option<Shrunk>,
     /// Where it was written. `Err`: why not.
     pub files: Result<Files, String>,
 }

@@ -2,7 +2,7 @@
 
 use super::run::text::{self, seconds};
 use super::run::timeline::Limit;
-use super::run::{CaseReport, FailedRun, Looked, Scene, SeedsReport, WorldReport, faults};
+use super::run::{CaseReport, FailedRun, Looked, Scene, SeedsReport, Shrunk, ShrunkEnd, WorldReport, faults};
 use super::timeline::draw;
 use crate::exit::Exit;
 use crate::names::last_part;
@@ -68,7 +68,7 @@ pub struct Caught {
     pub elapsed: Duration,
     /// The failure, made small: what it is, runs that it took, and whether nothing more can be removed.
     /// `None`: there was none in that time.
-    pub small: Option<(FailedRun, Option<(u64, bool)>)>,
+    pub small: Option<(FailedRun, Option<Shrunk>)>,
 }
 
 impl TrialReport {
@@ -259,9 +259,13 @@ pub fn mistake(report: &MistakeReport, width: usize) -> String {
         return out;
     };
     let size = match (&small.scene, shrunk) {
-        (Scene::Scenario(ran), Some((_, is_smallest))) => format!(
+        (Scene::Scenario(ran), Some(shrunk)) => format!(
             " Made {}: {} and {} on {}.",
-            if *is_smallest { "small" } else { "smaller, as far as there was time" },
+            match shrunk.end {
+                ShrunkEnd::Smallest => "small",
+                ShrunkEnd::Time => "smaller, as far as there was time",
+                ShrunkEnd::Interrupt => "smaller, until it was interrupted",
+            },
             count(ran.size.operations as u64, "operation"),
             count(ran.size.faults as u64, "fault"),
             count(u64::from(ran.size.nodes), "node"),

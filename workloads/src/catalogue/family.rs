@@ -2,13 +2,13 @@
 //! replicates. To those who only know its name it is one pattern.
 
 use super::{Entry, Pattern, Request, RequestError};
+use crate::manner::StopFlag;
 use crate::replay::Replay;
 use crate::run::{Failure, Ran};
 use crate::world::WorldName;
 use crate::world::model::{Exploration, Limits};
 use shakedown_checkers::model::ModelName;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 
 /// One pattern, made of several that differ in what clients ask. They have the same entry and the same
 /// mistakes.
@@ -78,8 +78,8 @@ impl Pattern for Family {
         self.members.iter().flat_map(|member| member.cases()).collect()
     }
 
-    fn run(&self, request: &Request, seed: u64) -> Result<Ran, RequestError> {
-        self.member(request.workload.as_deref(), seed)?.run(request, seed)
+    fn run(&self, request: &Request, seed: u64, stop: &StopFlag) -> Result<Ran, RequestError> {
+        self.member(request.workload.as_deref(), seed)?.run(request, seed, stop)
     }
 
     fn fail(
@@ -87,13 +87,13 @@ impl Pattern for Family {
         request: &Request,
         seed: u64,
         runs_max: u64,
-        stop: &AtomicBool,
+        stop: &StopFlag,
     ) -> Result<Option<Failure>, RequestError> {
         self.member(request.workload.as_deref(), seed)?.fail(request, seed, runs_max, stop)
     }
 
-    fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
-        self.member_of(replay)?.replay(replay, world)
+    fn replay(&self, replay: &Replay, world: WorldName, stop: &StopFlag) -> Result<Ran, RequestError> {
+        self.member_of(replay)?.replay(replay, world, stop)
     }
 
     fn search(&self, replay: &Replay, limits: &Limits) -> Result<Exploration, RequestError> {

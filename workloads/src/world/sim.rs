@@ -50,6 +50,7 @@ mod tests;
 pub use ours::{run, run_traced, run_watched};
 pub use server::{AskError, Server, host};
 
+use crate::manner::Manner;
 use crate::nemesis::Nemesis;
 use crate::operation::Operation;
 use crate::outcome::Outcome;
@@ -86,12 +87,16 @@ where
     C: Fn(Op, NodeId) -> CF + 'static,
     CF: Future<Output = Result<Op::Ret, AskError>> + 'static,
 {
-    run_server_with(scenario, false, serve, ask)
+    run_server_with(scenario, &Manner::default(), serve, ask)
 }
 
-/// Runs any server, and writes down what happens: not what it does, but what its clients and the faults
-/// do.
-pub fn run_server_traced<Op, S, SF, C, CF>(scenario: &Scenario<Op>, serve: S, ask: C) -> Outcome
+/// The same, in that manner. A trace says not what the servers do, but what their clients and the faults do.
+pub fn run_server_with<Op, S, SF, C, CF>(
+    scenario: &Scenario<Op>,
+    manner: &Manner,
+    serve: S,
+    ask: C,
+) -> Outcome
 where
     Op: Operation,
     S: Fn(Server) -> SF + Clone + 'static,
@@ -99,18 +104,7 @@ where
     C: Fn(Op, NodeId) -> CF + 'static,
     CF: Future<Output = Result<Op::Ret, AskError>> + 'static,
 {
-    run_server_with(scenario, true, serve, ask)
-}
-
-fn run_server_with<Op, S, SF, C, CF>(scenario: &Scenario<Op>, is_traced: bool, serve: S, ask: C) -> Outcome
-where
-    Op: Operation,
-    S: Fn(Server) -> SF + Clone + 'static,
-    SF: Future<Output = ServerResult> + 'static,
-    C: Fn(Op, NodeId) -> CF + 'static,
-    CF: Future<Output = Result<Op::Ret, AskError>> + 'static,
-{
-    let cluster = Cluster::new(scenario, is_traced, Servers::Any);
+    let cluster = Cluster::new(scenario, manner, Servers::Any);
     let (shared, ask) = (cluster.shared().clone(), Rc::new(ask));
     let serve = move |id| {
         let server = serve(Server::new(&shared, id));

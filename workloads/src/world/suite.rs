@@ -4,6 +4,7 @@
 use super::WorldName;
 use crate::generator::Generator;
 use crate::judge::Finding;
+use crate::manner::Manner;
 use crate::nemesis::{Fault, FaultKind, Plan};
 use crate::object::register::Kind;
 use crate::outcome::{Counts, Outcome};
@@ -23,7 +24,7 @@ pub(super) fn abd(
     mutants: Mutants<Mutant>,
 ) -> (Outcome, Option<Finding>) {
     let config = Config { mutants, ..Config::new(scenario.nodes) };
-    let ran = run_in::<Abd>(world, &config, scenario, true);
+    let ran = run_in::<Abd>(world, &config, scenario, &Manner::traced());
     (ran.outcome, ran.finding)
 }
 
@@ -38,7 +39,7 @@ pub(super) fn clean(world: WorldName, seeds: u64) -> (Counts, usize, [usize; 2])
     let (mut total, mut operations, mut faults) = (Counts::default(), 0, [0; 2]);
     for seed in 0..seeds {
         let scenario = scenario(seed);
-        let ran = run_in::<Abd>(world, &Config::new(scenario.nodes), &scenario, false);
+        let ran = run_in::<Abd>(world, &Config::new(scenario.nodes), &scenario, &Manner::default());
         assert_eq!(ran.finding, None, "seed {seed}, {}", scenario.plan);
         total.add(&ran.outcome.counts);
         operations += ran.outcome.history.len();
@@ -54,7 +55,7 @@ pub(super) fn catches(world: WorldName, mutant: Mutant, seeds: u64, scenario: im
     let refuted = |&seed: &u64| {
         let scenario = scenario(seed);
         let config = Config { mutants: Mutants::only(mutant), ..Config::new(scenario.nodes) };
-        let finding = run_in::<Abd>(world, &config, &scenario, false).finding;
+        let finding = run_in::<Abd>(world, &config, &scenario, &Manner::default()).finding;
         matches!(finding, Some(Finding::Refuted { .. }))
     };
     let caught = (0..seeds).find(refuted);

@@ -31,6 +31,7 @@ pub mod shrink;
 #[cfg(test)]
 mod tests;
 
+use crate::manner::Manner;
 use crate::nemesis::{ELECTED, FaultKind};
 use crate::operation::{Operation, Subject};
 use crate::outcome::{Broke, Counts, Outcome, Rules, Watch};
@@ -52,24 +53,24 @@ const INPUTS_MAX: u64 = 5_000_000;
 
 /// Runs a scenario.
 pub fn run<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_watched::<P>(config, scenario, false, &mut ())
+    run_watched::<P>(config, scenario, &Manner::default(), &mut ())
 }
 
 /// Runs a scenario, and writes down what happens.
 pub fn run_traced<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_watched::<P>(config, scenario, true, &mut ())
+    run_watched::<P>(config, scenario, &Manner::traced(), &mut ())
 }
 
-/// Runs a scenario under the eyes of `watch`, and writes down what happens if it `is_traced`.
+/// Runs a scenario under the eyes of `watch`.
 pub fn run_watched<P: Subject>(
     config: &P::Config,
     scenario: &Scenario<P::Op>,
-    is_traced: bool,
+    manner: &Manner,
     watch: &mut dyn Watch<P>,
 ) -> Outcome {
-    let mut world = World::<P>::new(config, scenario, is_traced.then(Trace::default), watch);
+    let mut world = World::<P>::new(config, scenario, manner.is_traced.then(Trace::default), watch);
     world.start();
-    world.run();
+    world.run(manner);
     world.outcome()
 }
 
@@ -150,6 +151,7 @@ struct World<'w, P: Subject> {
     recorder: Recorder,
     unanswered: u32,
     broke: Option<Broke>,
+    is_stopped: bool,
     counts: Counts,
     /// One that takes more does not settle.
     inputs_max: u64,
@@ -201,6 +203,7 @@ impl<'w, P: Subject> World<'w, P> {
             recorder: Recorder::new(scenario.scripts.len() as u32),
             unanswered: 0,
             broke: None,
+            is_stopped: false,
             counts: Counts::default(),
             inputs_max: scenario.inputs_max(INPUTS_MAX),
             effects: vec![0; scenario.plan.faults.len()],
@@ -224,10 +227,14 @@ impl<'w, P: Subject> World<'w, P> {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, manner: &Manner) {
         let length = self.scenario.length_ms * MS;
         let until = length + self.scenario.recovery_ms * MS;
         while self.broke.is_none() {
+            if manner.is_over() {
+                self.is_stopped = true;
+                break;
+            }
             let time = self.queue.next_time();
             if !self.is_healed && time.is_none_or(|time| time > length) {
                 self.now = length;
@@ -580,6 +587,7 @@ impl<'w, P: Subject> World<'w, P> {
             history: self.recorder.finish(),
             unanswered: self.unanswered,
             broke: self.broke,
+            is_stopped: self.is_stopped,
             counts: self.counts,
             notes: self.notes,
             effects: self.effects,

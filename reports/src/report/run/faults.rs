@@ -113,6 +113,7 @@ pub fn total(faults: &BTreeMap<&'static str, Counted>) -> (String, Counted) {
 mod tests {
     use super::*;
     use shakedown_workloads::catalogue::{Pattern as _, Request};
+    use shakedown_workloads::manner::StopFlag;
     use shakedown_workloads::replication::raft::RAFT;
     use shakedown_workloads::world::WorldName;
     use std::collections::BTreeSet;
@@ -123,7 +124,9 @@ mod tests {
         let request = Request { length_ms: Some(20), clients: Some(1), ..Request::new(WorldName::Swarm) };
         let mut seen = BTreeSet::new();
         for seed in 0..200 {
-            seen.extend(RAFT.run(&request, seed).unwrap().faults.iter().map(|fault| fault.name));
+            seen.extend(
+                RAFT.run(&request, seed, &StopFlag::default()).unwrap().faults.iter().map(|fault| fault.name),
+            );
         }
         assert!(seen.len() >= 24, "{seen:?}");
         let lost: Vec<_> = seen.iter().filter(|kind| nemesis_of(kind).is_none()).collect();

@@ -2,7 +2,9 @@
 //!
 //! Field by field: `docs/run-json.md`.
 
-use super::{CaseReport, Culprit, End, Failed, Looked, Scene, SeedsReport, WorldReport, word};
+use super::{
+    CaseReport, Culprit, End, Failed, Looked, Scene, SeedsReport, Shrunk, ShrunkEnd, WorldReport, word,
+};
 use serde_json::{Map, Value as Json, json};
 use shakedown_workloads::world::model::{Extent, Stop};
 use std::time::Duration;
@@ -82,7 +84,9 @@ fn seeds(report: &SeedsReport) -> Map<String, Json> {
         },
         "vacuous": report.is_vacuous(),
         "vacuous_seeds": hunt.vacuous,
-        "undecided_seeds": hunt.undecided,
+        "undecided": hunt.undecided.iter().map(|(seed, why)| {
+            json!({ "seed": seed, "why": why })
+        }).collect::<Json>(),
         "operations": hunt.operations,
         "counts": {
             "answers_showing_others": counts.seen,
@@ -114,8 +118,8 @@ fn failure(failed: &Failed) -> Json {
         "kind": failed.told.kind,
         "sentences": failed.told.sentences,
     });
-    if let Some((runs, complete)) = failed.shrunk {
-        out["shrunk"] = json!({ "runs": runs, "complete": complete });
+    if let Some(Shrunk { runs, end }) = failed.shrunk {
+        out["shrunk"] = json!({ "runs": runs, "complete": end == ShrunkEnd::Smallest });
     }
     match &failed.told.scene {
         Scene::Case(about) => out["case_about"] = about.as_str().into(),

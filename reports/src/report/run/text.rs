@@ -2,12 +2,16 @@
 
 use super::faults;
 use super::timeline::{self, Limit, brief};
-use super::{CaseReport, Culprit, End, FailedRun, Files, Looked, Scenario, Scene, SeedsReport, WorldReport};
+use super::{
+    CaseReport, Culprit, End, FailedRun, Files, Looked, Scenario, Scene, SeedsReport, Shrunk, ShrunkEnd,
+    WorldReport,
+};
 use crate::exit::Exit;
 use crate::report::text::explanation as judgement_in_full;
 use crate::terminal::{BAD, GOOD, STRONG, UNSURE, count, paint, printable, thousands, wrap_into};
 use shakedown_workloads::run::{Faulted, Size};
 use shakedown_workloads::world::model::{Extent, Stop};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -15,6 +19,8 @@ const INDENT: &str = "  ";
 const INNER: &str = "    ";
 /// Seeds that are named one by one.
 const SEEDS_NAMED_MAX: usize = 20;
+/// Reasons why seeds could not be judged that are given one by one.
+const REASONS_MAX: usize = 5;
 
 /// `pattern<TAB>world<TAB>true|false|unknown` without a line end; `None` if there is no verdict.
 pub fn verdict_line(report: &WorldReport) -> Option<String> {
@@ -84,7 +90,7 @@ pub fn files(files: &Files) -> String {
 }
 
 /// What is wrong with a run, what it was, and what happened in it.
-pub fn story(run: &FailedRun, shrunk: Option<(u64, bool)>, limit: Limit<'_>, width: usize) -> String {
+pub fn story(run: &FailedRun, shrunk: Option<Shrunk>, limit: Limit<'_>, width: usize) -> String {
     let mut out = String::new();
     match &run.judgement {
         Some(judgement) => out.push_str(&judgement_in_full(judgement, false, width)),
@@ -169,9 +175,16 @@ fn case_in_full(out: &mut String, case: &CaseReport, width: usize) {
 fn seeds_in_full(out: &mut String, report: &SeedsReport, width: usize) {
     let mut say = |text: &str| wrap_into(out, width, INDENT, INDENT, text);
     let hunt = &report.hunt;
+    let undecided = hunt.undecided.len() as u64;
+    let judged = match hunt.seeds - undecided {
+        _ if undecided == 0 => "nothing is wrong".to_owned(),
+        0 => paint(UNSURE, "no run could be judged"),
+        judged => format!("nothing is wrong in the {} that could be judged", thousands(judged)),
+    };
     let end = match report.end {
-        End::Seeds => "nothing is wrong".to_owned(),
-        End::Time => "the time is over, and nothing is wrong".to_owned(),
+        End::Seeds => judged,
+        End::Time if hunt.seeds == 0 => "the time was over before one had ended".to_owned(),
+        End::Time => format!("the time is over, and {judged}"),
         End::Failure => "a seed fails".to_owned(),
         End::Interrupt => format!("{}, nothing was wrong so far", paint(UNSURE, "interrupted")),
     };
@@ -225,11 +238,17 @@ fn seeds_in_full(out: &mut String, report: &SeedsReport, width: usize) {
     }
     let mut say = |text: &str| wrap_into(out, width, INDENT, INDENT, text);
     if !hunt.undecided.is_empty() {
-        let named: Vec<String> =
-            hunt.undecided.iter().take(SEEDS_NAMED_MAX).map(ToString::to_string).collect();
-        let more = if hunt.undecided.len() > named.len() { ", …" } else { "" };
-        let many = count(hunt.undecided.len() as u64, "seed");
-        say(&format!("{} {many}: {}{more}.", paint(UNSURE, "Could not be judged:"), named.join(", ")));
+        let mut reasons: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for (seed, why) in &hunt.undecided {
+            reasons.entry(why).or_default().push(*seed);
+        }
+        for (why, seeds) in reasons.into_iter().take(REASONS_MAX) {
+            let named: Vec<String> = seeds.iter().take(SEEDS_NAMED_MAX).map(ToString::to_string).collect();
+            let more = if seeds.len() > named.len() { ", …" } else { "" };
+            let many = count(seeds.len() as u64, "seed");
+            let what = paint(UNSURE, "Could not be judged:");
+            say(&format!("{what} {many} ({}{more}): {}.", named.join(", "), printable(why)));
+        }
     }
 }
 
@@ -257,7 +276,7 @@ fn faults_in_full(out: &mut String, report: &SeedsReport, width: usize) {
     out.push_str(&faults::table(&report.hunt.faults, INNER, width));
 }
 
-fn scenario(out: &mut String, ran: &Scenario, shrunk: Option<(u64, bool)>, limit: Limit<'_>, width: usize) {
+fn scenario(out: &mut String, ran: &Scenario, shrunk: Option<Shrunk>, limit: Limit<'_>, width: usize) {
     let Size { nodes, clients, operations, faults, length_ms } = ran.size;
     let size = format!(
         "{}, {}, {}, {}, in {length_ms} ms.",
@@ -268,11 +287,15 @@ fn scenario(out: &mut String, ran: &Scenario, shrunk: Option<(u64, bool)>, limit
     );
     let text = match shrunk {
         None => format!("It has {size}"),
-        Some((runs, true)) => {
-            format!("Made small in {}, until nothing more could be removed: {size}", count(runs, "run"))
-        }
-        Some((runs, false)) => {
-            format!("Made smaller in {}, as far as there was time: {size}", count(runs, "run"))
+        Some(Shrunk { runs, end }) => {
+            let runs = count(runs, "run");
+            match end {
+                ShrunkEnd::Smallest => {
+                    format!("Made small in {runs}, until nothing more could be removed: {size}")
+                }
+                ShrunkEnd::Time => format!("Made smaller in {runs}, as far as there was time: {size}"),
+                ShrunkEnd::Interrupt => format!("Made smaller in {runs}, until it was interrupted: {size}"),
+            }
         }
     };
     wrap_into(out, width, INDENT, INDENT, &text);

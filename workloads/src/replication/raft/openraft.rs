@@ -96,11 +96,12 @@ mod tests;
 
 pub use catalogue::OPENRAFT;
 
+use crate::manner::Manner;
 use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::scenario::Scenario;
-use crate::world::sim::{AskError, Server, ServerResult, run_server, run_server_traced};
+use crate::world::sim::{AskError, Server, ServerResult, run_server_with};
 use ::openraft::error::{CheckIsLeaderError, InitializeError};
 use ::openraft::{AsyncRuntime, Config, EmptyNode, SnapshotPolicy};
 use disk::Disk;
@@ -165,19 +166,15 @@ pub enum Trap {
     PurgesAtOnce,
 }
 
-/// Runs a scenario, falling into a trap or not, and writes down what clients and faults do if it
-/// `is_traced`.
-pub fn run<S>(scenario: &Scenario<S::Command>, trap: Option<Trap>, is_traced: bool) -> Outcome
+/// Runs a scenario, falling into a trap or not.
+pub fn run<S>(scenario: &Scenario<S::Command>, trap: Option<Trap>, manner: &Manner) -> Outcome
 where
     S: StateMachine,
     S::Command: Operation<Ret = S::Ret>,
 {
     let setup = Setup::draw(scenario.seed, scenario.disk_us, trap);
     let serve = move |server| serve::<S>(server, setup);
-    match is_traced {
-        false => run_server(scenario, serve, ask::<S>),
-        true => run_server_traced(scenario, serve, ask::<S>),
-    }
+    run_server_with(scenario, manner, serve, ask::<S>)
 }
 
 /// How nodes are run.

@@ -4,6 +4,7 @@ use super::clients::{Asks, Client, Together};
 use super::gate::Gate;
 use super::server::host;
 use super::shared::{MS, Shared};
+use crate::manner::Manner;
 use crate::nemesis::FaultKind;
 use crate::operation::Operation;
 use crate::outcome::{Outcome, Rules};
@@ -38,6 +39,8 @@ pub(super) struct Cluster<'s, Op> {
     shared: Rc<Shared>,
     scenario: &'s Scenario<Op>,
     servers: Servers,
+    manner: Manner,
+    is_stopped: bool,
     /// The nodes', then the clients'.
     addresses: Rc<[IpAddr]>,
     /// For each host and each host, whether the first is cut off from the second now.
@@ -48,13 +51,13 @@ pub(super) struct Cluster<'s, Op> {
 }
 
 impl<'s, Op: Operation> Cluster<'s, Op> {
-    pub(super) fn new(scenario: &'s Scenario<Op>, is_traced: bool, servers: Servers) -> Cluster<'s, Op> {
+    pub(super) fn new(scenario: &'s Scenario<Op>, manner: &Manner, servers: Servers) -> Cluster<'s, Op> {
         let mut random = Random::stream(scenario.seed, "network", 0);
         let latency_max = Duration::from_millis(1 << random.below(5));
         // A connection keeps messages in their order. Where several threads or connections carry them
         // they overtake each other, as protocols must allow for: so in half of the runs.
         let jitter_ns = if random.chance(0.5) { MS << random.below(3) } else { 0 };
-        let shared = Shared::new(scenario, jitter_ns, is_traced);
+        let shared = Shared::new(scenario, jitter_ns, manner.is_traced);
         let mut builder = Builder::new();
         builder
             // Unset, it would be the time of day.
@@ -79,6 +82,8 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             shared: Rc::new(shared),
             scenario,
             servers,
+            manner: manner.clone(),
+            is_stopped: false,
             addresses,
             cut,
             cuts_changed: false,
@@ -161,11 +166,12 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
                 panic!("the simulation of seed {} failed: {error}", self.scenario.seed);
             }
             let is_over = is_done.is_ok_and(|is_done| is_done) && now_ms >= length_ms;
-            if is_over || self.shared.state().broke.is_some() {
+            self.is_stopped = !is_over && self.manner.is_over();
+            if is_over || self.is_stopped || self.shared.state().broke.is_some() {
                 break;
             }
         }
-        if self.shared.state().broke.is_none() {
+        if !self.is_stopped && self.shared.state().broke.is_none() {
             assert!(changes.next().is_none(), "every fault is healed by the end of the plan");
         }
     }
@@ -323,6 +329,7 @@ impl<'s, Op: Operation> Cluster<'s, Op> {
             history: state.recorder.finish(),
             unanswered: clients - state.done,
             broke: state.broke,
+            is_stopped: self.is_stopped,
             counts: state.counts,
             notes: state.notes,
             effects: state.effects,

@@ -10,6 +10,7 @@ use super::shared::Shared;
 use crate::driver::client::{self, Client};
 use crate::driver::node::{Clock, Setup, Step, Stopped, serve};
 use crate::driver::tcp::{Pace, Tcp};
+use crate::manner::Manner;
 use crate::nemesis::{ELECTED, FaultKind};
 use crate::operation::Subject;
 use crate::outcome::{Outcome, Rules, Watch};
@@ -23,22 +24,22 @@ use std::time::Duration;
 
 /// Runs a scenario.
 pub fn run<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_watched::<P>(config, scenario, false, Rc::new(RefCell::new(())))
+    run_watched::<P>(config, scenario, &Manner::default(), Rc::new(RefCell::new(())))
 }
 
 /// Runs a scenario, and writes down what happens.
 pub fn run_traced<P: Subject>(config: &P::Config, scenario: &Scenario<P::Op>) -> Outcome {
-    run_watched::<P>(config, scenario, true, Rc::new(RefCell::new(())))
+    run_watched::<P>(config, scenario, &Manner::traced(), Rc::new(RefCell::new(())))
 }
 
-/// Runs a scenario under the eyes of `watch`, and writes down what happens if it `is_traced`.
+/// Runs a scenario under the eyes of `watch`.
 pub fn run_watched<P: Subject>(
     config: &P::Config,
     scenario: &Scenario<P::Op>,
-    is_traced: bool,
+    manner: &Manner,
     watch: Rc<RefCell<dyn Watch<P>>>,
 ) -> Outcome {
-    let cluster = Cluster::new(scenario, is_traced, Servers::Ours);
+    let cluster = Cluster::new(scenario, manner, Servers::Ours);
     let net = |me| SimNet { shared: cluster.shared().clone(), me, addresses: cluster.addresses().clone() };
     let (clients, nodes) = (net(None), net(Some(NodeId(0))));
     let config = config.clone();

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::judge::{Finding, judge};
+use crate::manner::StopFlag;
 use crate::nemesis::{Fault, FaultKind, Nemesis, Plan};
 use crate::scenario::Settings;
 use crate::trace::{Kind, Line};
@@ -125,7 +126,7 @@ fn faults_that_overlap_end_one_by_one() {
     ];
     let scenario = Scenario { plan: Plan { faults }, ..Scenario::draw(1, &settings) };
     let mut outcome = run_traced::<Abd>(&Config::new(3), &scenario);
-    assert_eq!(judge::<Op>(&mut outcome, scenario.recovery_ms), None);
+    assert_eq!(judge::<Op>(&mut outcome, scenario.recovery_ms, &StopFlag::default()), None);
     assert_eq!((heard(&outcome, 0, &[1, 2]), outcome.counts.restarts), (0, 1));
 }
 

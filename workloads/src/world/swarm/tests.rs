@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::judge::{Finding, judge};
+use crate::manner::StopFlag;
 use crate::nemesis::{Fault, FaultKind, Plan};
 use crate::scenario::{Request, Settings};
 use crate::trace::Line;
@@ -107,7 +108,7 @@ fn asked(nodes: u16, op: toy::Op) -> (Outcome, Option<Finding>) {
     let script = vec![Request { due_us: 0, op }];
     let scenario = Scenario { scripts: vec![script], last: vec![op], ..Scenario::draw(0, &settings) };
     let mut outcome = run_traced::<Toy>(&(), &scenario);
-    let finding = judge::<toy::Op>(&mut outcome, scenario.recovery_ms);
+    let finding = judge::<toy::Op>(&mut outcome, scenario.recovery_ms, &StopFlag::default());
     (outcome, finding)
 }
 
@@ -171,8 +172,8 @@ fn what_a_watcher_objects_to_is_a_finding() {
     let scenario = Scenario { plan: Plan { faults: vec![fault] }, ..Scenario::draw(1, &settings) };
     let watched = |steps_max| {
         let mut watch = Strict { steps: BTreeMap::new(), steps_max, crashes: 0 };
-        let mut outcome = run_watched::<Abd>(&Config::new(3), &scenario, false, &mut watch);
-        (judge::<Op>(&mut outcome, scenario.recovery_ms), watch)
+        let mut outcome = run_watched::<Abd>(&Config::new(3), &scenario, &Manner::default(), &mut watch);
+        (judge::<Op>(&mut outcome, scenario.recovery_ms, &StopFlag::default()), watch)
     };
     let (finding, watch) = watched(u32::MAX);
     assert_eq!((finding, watch.crashes, watch.steps.len()), (None, 1, 3));

@@ -5,6 +5,7 @@ use super::{Trap, run};
 use crate::catalogue::{
     Entry, Family, Pattern, Request, RequestError, not_in, scenario, scenario_in, takes_seeds,
 };
+use crate::manner::{Manner, StopFlag};
 use crate::operation::Operation as _;
 use crate::replay::{Header, Replay};
 use crate::replication::raft::{Object, of_each_object};
@@ -17,7 +18,6 @@ use shakedown_checkers::model::ModelName;
 use shakedown_impls::replication::raft::{Counter, Elements, Journal, Lists, Registers, Store};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 
 /// It, whatever it replicates.
 pub static OPENRAFT: Family = of_each_object!(Of);
@@ -54,9 +54,9 @@ impl<S: Object> Pattern for Of<S> {
         vec![]
     }
 
-    fn run(&self, request: &Request, seed: u64) -> Result<Ran, RequestError> {
+    fn run(&self, request: &Request, seed: u64, stop: &StopFlag) -> Result<Ran, RequestError> {
         let trap = trap(request.mutant.as_deref())?;
-        Ok(ran::<S>(&scenario(&ENTRY, S::WORKLOAD, request, seed)?, trap, false))
+        Ok(ran::<S>(&scenario(&ENTRY, S::WORKLOAD, request, seed)?, trap, &Manner::until(stop)))
     }
 
     fn fail(
@@ -64,7 +64,7 @@ impl<S: Object> Pattern for Of<S> {
         request: &Request,
         seed: u64,
         runs_max: u64,
-        stop: &AtomicBool,
+        stop: &StopFlag,
     ) -> Result<Option<Failure>, RequestError> {
         let trap = trap(request.mutant.as_deref())?;
         let scenario = scenario(&ENTRY, S::WORKLOAD, request, seed)?;
@@ -74,14 +74,15 @@ impl<S: Object> Pattern for Of<S> {
             world: request.world,
             mutant: request.mutant.as_deref(),
         };
-        let mut run = |scenario: &Scenario<_>, is_traced| ran::<S>(scenario, trap, is_traced);
+        let mut run = |scenario: &Scenario<_>, manner: &Manner| ran::<S>(scenario, trap, manner);
         Ok(fail_in(&file, &scenario, runs_max, stop, &mut run))
     }
 
-    fn replay(&self, replay: &Replay, world: WorldName) -> Result<Ran, RequestError> {
+    fn replay(&self, replay: &Replay, world: WorldName, stop: &StopFlag) -> Result<Ran, RequestError> {
         takes_seeds(&ENTRY, world)?;
         let trap = trap(replay.mutant.as_deref())?;
-        Ok(ran::<S>(&scenario_in(&ENTRY, S::WORKLOAD, replay)?, trap, true))
+        let manner = Manner { is_traced: true, ..Manner::until(stop) };
+        Ok(ran::<S>(&scenario_in(&ENTRY, S::WORKLOAD, replay)?, trap, &manner))
     }
 
     fn search(&self, _: &Replay, _: &Limits) -> Result<Exploration, RequestError> {
@@ -97,8 +98,8 @@ impl<S: Object> Pattern for Of<S> {
     }
 }
 
-fn ran<S: Object>(scenario: &Scenario<S::Command>, trap: Option<Trap>, is_traced: bool) -> Ran {
-    judged(run::<S>(scenario, trap, is_traced), scenario, is_traced)
+fn ran<S: Object>(scenario: &Scenario<S::Command>, trap: Option<Trap>, manner: &Manner) -> Ran {
+    judged(run::<S>(scenario, trap, manner), scenario, manner)
 }
 
 fn trap(name: Option<&str>) -> Result<Option<Trap>, RequestError> {

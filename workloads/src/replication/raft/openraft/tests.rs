@@ -3,6 +3,7 @@
 use super::*;
 use crate::catalogue::{Pattern as _, Request};
 use crate::judge::{Finding, judge};
+use crate::manner::{Manner, StopFlag};
 use crate::nemesis::{Fault, FaultKind, Nemesis, Plan};
 use crate::outcome::Counts;
 use crate::scenario::Settings;
@@ -27,8 +28,8 @@ fn scenario(seed: u64) -> Scenario<Op> {
 
 /// Runs a scenario: what came of it, and what is wrong.
 fn ran(scenario: &Scenario<Op>, trap: Option<Trap>) -> (Outcome, Option<Finding>) {
-    let mut outcome = run::<Registers>(scenario, trap, true);
-    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms);
+    let mut outcome = run::<Registers>(scenario, trap, &Manner::traced());
+    let finding = judge::<Op>(&mut outcome, scenario.recovery_ms, &StopFlag::default());
     (outcome, finding)
 }
 
@@ -83,7 +84,9 @@ fn a_slow_network_delays_and_does_no_harm() {
 /// What `reports/peers.md` says of a seed, by the command that it names.
 fn published(seed: u64, nemeses: Option<Vec<Nemesis>>, trap: &str) -> Option<Finding> {
     let request = Request { nemeses, ..Request::new(WorldName::Sim) };
-    let run = |request| OPENRAFT.run(&request, seed).expect("openraft is asked for what it has").finding;
+    let run = |request| {
+        OPENRAFT.run(&request, seed, &StopFlag::default()).expect("openraft is asked for what it has").finding
+    };
     assert_eq!(run(request.clone()), None, "around the trap");
     run(Request { mutant: Some(trap.to_owned()), ..request })
 }

@@ -1,6 +1,7 @@
 //! That the worlds run it as they run ours: nothing is found, things happen, a seed is a run.
 
 use super::{Config, Tikv, trial};
+use crate::manner::Manner;
 use crate::outcome::Outcome;
 use crate::run::run_in;
 use crate::scenario::{Scenario, Settings};
@@ -16,7 +17,7 @@ fn scenario(seed: u64) -> Scenario<Op> {
 
 fn traced(world: WorldName, seed: u64) -> Outcome {
     let scenario = scenario(seed);
-    run_in::<Tikv<Registers>>(world, &Config::new(scenario.nodes), &scenario, true).outcome
+    run_in::<Tikv<Registers>>(world, &Config::new(scenario.nodes), &scenario, &Manner::traced()).outcome
 }
 
 #[test]
