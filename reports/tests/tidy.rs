@@ -64,6 +64,17 @@ fn files_are_short_and_free_of_banned_items() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+#[test]
+fn every_guard_of_rafts_departures_is_in_the_code() {
+    let page = fs::read_to_string(root().join("docs/raft-departures.md")).expect("it is UTF-8");
+    let guards = guards(&page);
+    let departures = page.matches(GUARD).count();
+    assert!(departures > 10 && guards.len() > 2 * departures, "only {} guards are found", guards.len());
+    let complaints: Vec<String> =
+        guards.iter().filter_map(|guard| guard_complaint(guard, &read_raft)).collect();
+    assert!(complaints.is_empty(), "docs/raft-departures.md: {}", complaints.join("\n"));
+}
+
 /// The workspace has the five members, and no package is called what no arrow names.
 fn member_complaints(root: &Table) -> Vec<String> {
     let members = root["workspace"].get("members").and_then(|members| members.as_array());
@@ -153,6 +164,78 @@ fn module_doc_complaint(name: &str, text: &str) -> Option<String> {
     let doc = text.lines().find(|line| !line.starts_with("#!")).and_then(|line| line.strip_prefix("//! "));
     let says_something = doc.is_some_and(|doc| doc.len() > 10);
     (!says_something).then(|| format!("{name}: does not begin with a `//!` that says what it is"))
+}
+
+/// Begins the part of a departure, to the end of its paragraph, that says what would notice it.
+const GUARD: &str = "*Guard:*";
+
+/// What `page` names as guards, in backticks: what follows each [`GUARD`], and every path of a test elsewhere.
+/// `…::test` is in the file of the test before it.
+fn guards(page: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for paragraph in page.split("\n\n") {
+        let guard_from = paragraph.find(GUARD).unwrap_or(paragraph.len());
+        let mut file = "";
+        let mut at = 0;
+        for (number, span) in paragraph.split('`').enumerate() {
+            at += span.len() + 1;
+            // Types and their parts are no tests: `Limits::sessions`.
+            let is_path = span.contains("::") && !span.starts_with(char::is_uppercase);
+            if number % 2 == 0 || !(is_path || at > guard_from) {
+                continue;
+            }
+            match span.rsplit_once("::") {
+                Some(("…", test)) => found.push(format!("{file}::{test}")),
+                Some((module, _)) => {
+                    file = module;
+                    found.push(span.to_owned());
+                }
+                None => found.push(span.to_owned()),
+            }
+        }
+    }
+    // The page says with these what its names mean.
+    found.retain(|guard| !guard.ends_with("::x"));
+    found
+}
+
+/// Raft's file of this path, from the folder of its modules; `None` if there is none.
+fn read_raft(path: &str) -> Option<String> {
+    fs::read_to_string(root().join("impls/src/replication/raft").join(path)).ok()
+}
+
+/// What is wrong with a guard: `file::test` of `raft/tests/`, `file::tests::test` of a unit test, `x.snap`
+/// of a transcript, all tests of a `file`, or the name of a mutant.
+fn guard_complaint(guard: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let parts: Vec<&str> = guard.split("::").collect();
+    let (paths, test) = match parts[..] {
+        [file, "tests", test] => (vec![format!("{file}.rs"), format!("../{file}.rs")], Some(test)),
+        [file, test] => (vec![format!("tests/{file}.rs")], Some(test)),
+        [name] if name.ends_with(".snap") => (vec![format!("tests/transcripts/{name}")], None),
+        [name] => {
+            let is_mutant = read("mutant.rs").is_some_and(|text| text.contains(&format!("= \"{name}\"")));
+            if is_mutant {
+                return None;
+            }
+            (vec![format!("tests/{name}.rs")], None)
+        }
+        _ => return Some(format!("{guard}: no form that a guard has")),
+    };
+    let Some(text) = paths.iter().find_map(|path| read(path)) else {
+        return Some(format!("{guard}: there is no {}, and no such mutant", paths.join(", no ")));
+    };
+    let test = test.filter(|test| !has_test(&text, test))?;
+    Some(format!("{guard}: {} has no test {test}", paths.join(" or ")))
+}
+
+fn has_test(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_head =
+        |line: &str| line.strip_prefix("fn ").is_some_and(|rest| rest.starts_with(&format!("{name}(")));
+    lines.iter().position(|line| is_head(line)).is_some_and(|at| {
+        let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+        attributes.any(|line| *line == "#[test]")
+    })
 }
 
 fn root() -> &'static Path {
@@ -245,6 +328,42 @@ mod the_rules_can_fail {
         }
         let innocent = format!("// a {} in a comment\nmy_{}(x)", BANNED[0], BANNED[3]);
         assert!(banned_complaints("impls/src/a.rs", &innocent).is_empty());
+    }
+
+    #[test]
+    fn on_guards_that_are_not_in_the_code() {
+        let page = "Names: `a::x`, `a::all_of_it`.\n\n`Limits::sessions`. *Guard:* `a::one`,\n`…::two`, `q::tests::three`; \
+                    `no-vote`, `a.snap`, all of `a`.\n\n`not-a-guard`, `Config::plain`";
+        let named = ["a::all_of_it", "a::one", "a::two", "q::tests::three", "no-vote", "a.snap", "a"]
+            .map(str::to_owned);
+        assert_eq!(guards(page), named);
+        let read = |path: &str| match path {
+            "tests/a.rs" => {
+                Some("#[test]\nfn all_of_it() {}\n#[test]\nfn one() {}\n#[test]\nfn two() {}\nfn helper() {}")
+            }
+            "../q.rs" => Some("mod tests {\n    #[test]\n    #[cfg(unix)]\n    fn three() {"),
+            "mutant.rs" => Some("NoVote = \"no-vote\","),
+            "tests/transcripts/a.snap" => Some(""),
+            _ => None,
+        };
+        let complaint = |guard: &str| guard_complaint(guard, &|path| read(path).map(str::to_owned));
+        for guard in named {
+            assert_eq!(complaint(&guard), None, "{guard}");
+        }
+        for bad in [
+            "a::on",
+            "a::helper",
+            "q::three",
+            "b::one",
+            "a::tests::one",
+            "no-vot",
+            "b.snap",
+            "b",
+            "a::b::c::d",
+            "::",
+        ] {
+            assert!(complaint(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]
