@@ -107,16 +107,16 @@ pub struct CheckArgs {
 
     /// Give up judging a file after this many seconds, fractions allowed, reading it not included; the
     /// verdict is then unknown
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_hyphen_values = true)]
     pub time_limit: Option<Duration>,
 
     /// Memory that the engines may use beside the history, in bytes or with a suffix K, M, G or T (of
     /// 1024)
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "2G")]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "2G", allow_hyphen_values = true)]
     pub memory_limit: usize,
 
     /// Threads; as many as there are processors if not given. Verdicts do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
     /// What to print
@@ -200,15 +200,15 @@ pub struct GenerateArgs {
     pub model: String,
 
     /// Number of operations
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, allow_negative_numbers = true)]
     pub operations: u32,
 
     /// Number of clients at work at once
-    #[arg(short, long, value_name = "N", default_value_t = 5)]
+    #[arg(short, long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
     pub clients: u32,
 
     /// Number of keys, for models that have them; values of registers are then `[key value]`
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub keys: Option<u32>,
 
     /// The share of operations that crash, from 0 to 1
@@ -232,7 +232,7 @@ pub struct GenerateArgs {
     pub mix: Option<String>,
 
     /// The seed of everything random in it
-    #[arg(short, long, value_name = "SEED", default_value_t = 0)]
+    #[arg(short, long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// The file to write, `-` for standard output
@@ -298,10 +298,9 @@ pub enum TableFormat {
 
 /// `0.5`, `60`: a duration in seconds.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 =
-        text.parse().map_err(|_| "expected a number of seconds, such as 60 or 0.5".to_owned())?;
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| "expected a number of seconds from 0 up, such as 60 or 0.5".to_owned())
+    let expected = || "expected a number of seconds from 0 up, such as 60 or 0.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| expected())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| expected())
 }
 
 /// `1000000`, `512M`, `2G`, `1GiB`: a number of bytes.

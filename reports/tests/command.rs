@@ -79,6 +79,37 @@ fn wrong_arguments_are_254_with_the_nearest_name() {
 }
 
 #[test]
+fn a_negative_value_is_answered_with_what_is_expected() {
+    let (time, length) =
+        ("expected a time from 0 up with its unit", "expected a number of milliseconds from 1 to");
+    for (args, said) in [
+        (vec!["run", "raft", "--time", "-1s"], time),
+        (vec!["run", "raft", "-t", "-1s"], time),
+        (vec!["run", "raft", "--time=-1s"], time),
+        (vec!["run", "raft", "--time", "-1"], time),
+        (vec!["run", "raft", "--shrink-time", "-500ms"], time),
+        (vec!["run", "raft", "--length", "-1s"], length),
+        (vec!["run", "raft", "--length", "-1"], length),
+        (vec!["run", "raft", "--seeds", "-5..5"], "expected a range such as 0..1000"),
+        (vec!["mutants", "abd", "--time-max", "-1m"], time),
+        (vec!["mutants", "abd", "--shrink-time", "-1h"], time),
+        (vec!["mutants", "abd", "--length", "-1s"], length),
+        (vec!["mutants", "abd", "--repeats", "-1"], "-1 is not in 1..=1000"),
+        (vec!["explore", "abd", "--port", "-1"], "-1 is not in 0..=65535"),
+        (vec!["check", "--time-limit", "-1s", "x"], "expected a number of seconds from 0 up"),
+        (vec!["check", "--time-limit", "-1", "x"], "expected a number of seconds from 0 up"),
+        (vec!["check", "--memory-limit", "-1G", "x"], "such as 512M, 2G"),
+        (vec!["check", "--threads", "-1", "x"], "-1 is not in 1..=1024"),
+        (vec!["generate", "--operations", "-1"], "-1 is not in 0..="),
+    ] {
+        let run = shakedown(&args);
+        assert_eq!(code(&run), 254, "{args:?}: {}", stderr(&run));
+        let error = stderr(&run).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(error.contains("invalid value '-") && error.contains(said), "{args:?}: {error}");
+    }
+}
+
+#[test]
 fn help_and_version_are_no_errors_and_have_examples() {
     for command in ["check", "models", "convert", "generate"] {
         let run = shakedown(&[command, "--help"]);

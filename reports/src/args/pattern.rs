@@ -66,11 +66,11 @@ pub struct RunArgs {
     pub seed: Option<u64>,
 
     /// Run these seeds, the last one not included; `A..` begins at A
-    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true, value_parser = parse_seeds)]
     pub seeds: Option<Seeds>,
 
     /// Go on with more seeds for so long in each world, such as 500ms, 30s, 10m, 2h
-    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration)]
     pub time: Option<Duration>,
 
     /// Look at this case only, in the model world
@@ -90,7 +90,7 @@ pub struct RunArgs {
     pub jobs: Option<u16>,
 
     /// Try for so long to make a failure small
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration, default_value = "60s")]
     pub shrink_time: Duration,
 
     /// Where failures are written
@@ -126,7 +126,7 @@ pub struct LoadArgs {
     pub clients: Option<u32>,
 
     /// How long clients ask and faults happen, in simulated milliseconds; drawn from the seed if not given
-    #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX))]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true, value_parser = parse_length)]
     pub length: Option<u64>,
 }
 
@@ -171,7 +171,7 @@ pub struct ExploreArgs {
     pub pattern: String,
 
     /// The case to look at, of those that `shakedown list PATTERN` has
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
     pub case: u16,
 
     /// Have the pattern make this mistake
@@ -179,7 +179,7 @@ pub struct ExploreArgs {
     pub mutant: Option<String>,
 
     /// The port to serve on; 0 for any that is free
-    #[arg(short, long, value_name = "PORT", default_value_t = 3000)]
+    #[arg(short, long, value_name = "PORT", allow_negative_numbers = true, default_value_t = 3000)]
     pub port: u16,
 }
 
@@ -217,15 +217,15 @@ pub struct MutantsArgs {
     pub mutant: Vec<String>,
 
     /// How often each is hunted in each world that takes seeds
-    #[arg(long, value_name = "N", default_value_t = REPEATS, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = REPEATS, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,
 
     /// How many seeds each hunt may take; 30,000 in the swarm, 200 in the simulation if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub seeds_max: Option<u64>,
 
     /// How long each hunt may take; in the model world, all cases together
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = HUNT_TIME)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration, default_value = HUNT_TIME)]
     pub time_max: Duration,
 
     /// The cluster, and its trouble
@@ -237,7 +237,7 @@ pub struct MutantsArgs {
     pub jobs: Option<u16>,
 
     /// Try for so long to make one failure of each mutant small
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = SHRINK_TIME)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration, default_value = SHRINK_TIME)]
     pub shrink_time: Duration,
 
     /// What to print
@@ -321,7 +321,7 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 
 /// `500ms`, `30s`, `1.5m`, `2h`: a duration with its unit.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a time with its unit, such as 500ms, 30s, 10m or 2h".to_owned();
+    let expected = || "expected a time from 0 up with its unit, such as 500ms, 30s, 10m or 2h".to_owned();
     let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     let seconds = match unit {
@@ -333,6 +333,12 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let number: f64 = number.parse().map_err(|_| expected())?;
     Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
+}
+
+/// `500`: simulated milliseconds.
+fn parse_length(text: &str) -> Result<u64, String> {
+    let length = text.parse().ok().filter(|length| (1..=TIME_MS_MAX).contains(length));
+    length.ok_or_else(|| format!("expected a number of milliseconds from 1 to {TIME_MS_MAX}, such as 2000"))
 }
 
 #[cfg(test)]
