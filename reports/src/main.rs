@@ -1,17 +1,18 @@
 //! The `shakedown` command.
 
-use clap::Parser;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches};
 use shakedown::args::Cli;
 use shakedown::command;
 use shakedown::exit::Exit;
+use shakedown::terminal;
 use shakedown_checkers::format::Format;
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = match Cli::try_parse() {
+    let exit = match parse() {
         Ok(cli) => command::run(cli),
         Err(mut error) => {
             suggest_check(&mut error);
@@ -24,6 +25,12 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit)
+}
+
+/// The arguments; help is as wide as everything else.
+fn parse() -> Result<Cli, clap::Error> {
+    let matches = Cli::command().term_width(terminal::width()).try_get_matches()?;
+    Cli::from_arg_matches(&matches)
 }
 
 /// Where a file stands in the place of a command, tells of `check`.

@@ -5,10 +5,13 @@
 
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
+use std::io::IsTerminal;
 use textwrap::core::display_width;
 
-/// Used when nothing says how wide the terminal is.
+/// Used where the output is not shown on a terminal and nothing says how wide it may be.
 const WIDTH_DEFAULT: usize = 100;
+/// Used for a terminal that does not know its size: the least that a terminal is taken to have.
+const WIDTH_TERMINAL: usize = 80;
 /// Narrower than this, lines run over; wider, they are tiring to read.
 const WIDTH_RANGE: std::ops::RangeInclusive<usize> = 40..=200;
 
@@ -25,9 +28,19 @@ pub const FAINT: Style = Style::new().dimmed();
 
 /// Columns to lay the output out for: `COLUMNS` if it is set, else the terminal's.
 pub fn width() -> usize {
-    let from_env = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
-    let width = from_env.or_else(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)));
-    width.unwrap_or(WIDTH_DEFAULT).clamp(*WIDTH_RANGE.start(), *WIDTH_RANGE.end())
+    let columns = std::env::var("COLUMNS").ok();
+    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let is_terminal = std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+    width_of(columns.as_deref(), terminal, is_terminal)
+}
+
+/// The same, from what `COLUMNS` says, what the terminal says, and whether there is one. Nobody has 0
+/// columns: that is what a terminal says that does not know (under `script`, or in a container).
+fn width_of(columns: Option<&str>, terminal: Option<usize>, is_terminal: bool) -> usize {
+    let from_env = columns.and_then(|columns| columns.parse::<usize>().ok());
+    let known = from_env.filter(|&width| width > 0).or(terminal.filter(|&width| width > 0));
+    let width = known.unwrap_or(if is_terminal { WIDTH_TERMINAL } else { WIDTH_DEFAULT });
+    width.clamp(*WIDTH_RANGE.start(), *WIDTH_RANGE.end())
 }
 
 /// `text` in `style`.
@@ -156,6 +169,29 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_width_of_0_is_none() {
+        for (columns, terminal, is_terminal, expected) in [
+            (Some("70"), Some(120), true, 70),
+            (Some("0"), Some(120), true, 120),
+            (Some("wide"), Some(120), true, 120),
+            (None, Some(120), true, 120),
+            (Some("70"), Some(0), true, 70),
+            (Some("70"), None, true, 70),
+            (None, Some(0), true, 80),
+            (None, None, true, 80),
+            (Some("0"), None, true, 80),
+            (None, None, false, 100),
+            (Some("0"), None, false, 100),
+            (Some("70"), None, false, 70),
+            (Some("1"), None, false, 40),
+            (None, Some(1000), true, 200),
+        ] {
+            let width = width_of(columns, terminal, is_terminal);
+            assert_eq!(width, expected, "{columns:?} {terminal:?} {is_terminal}");
+        }
+    }
 
     #[test]
     fn what_is_cut_is_the_middle_and_is_marked() {
