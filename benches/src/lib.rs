@@ -4,11 +4,13 @@
 //! - [`peer`]: Porcupine's algorithm (the crate porcupine-rs) on our histories.
 //! - [`probe`]: one row in a process of its own, for peak memory and for what may never end.
 //! - [`table`]: the Markdown summary.
+//! - [`machine`]: when and on what a table was measured.
 //! - [`raft`]: clusters in memory, ours and the peers', under the same load.
 //!
 //! `cargo bench -p shakedown-benches` measures everything and rewrites the tables in
 //! `reports/figures`; a part of a row's name after it measures those rows only and writes nothing.
 
+pub mod machine;
 pub mod peer;
 pub mod probe;
 pub mod raft;
@@ -69,11 +71,13 @@ impl Request {
         self.filter.as_deref().is_none_or(|filter| name.contains(filter))
     }
 
-    /// Prints what was measured, and publishes it as `reports/figures/{name}.md` if that is all of it.
+    /// Prints what was measured, and publishes it as `reports/figures/{name}.md` if that is all of it. Under
+    /// its heading it says when and on what machine.
     ///
     /// # Panics
-    /// If it cannot be written.
+    /// If it cannot be written, or has no heading.
     pub fn publish(&self, name: &str, table: &str) {
+        let table = machine::sign(table, &machine::measured());
         println!("\n{table}");
         if self.filter.is_none() {
             let path = repository(&format!("reports/figures/{name}.md"));
