@@ -92,14 +92,17 @@ pub fn render(lines: &[Line], budget: Budget) -> String {
 
 const PREFACE: &str = "# Linearizability: figures\n\n\
     Written by `cargo bench -p shakedown-benches --bench linearizability`; \
-    one row alone: the same command with `-- NAME`.\n\n\
+    one row alone: the same command with `-- NAME`. Two rows, jepsen-etcd-logs and kv-log-c50, are of \
+    recorded histories, which are not in this repository: the bench reads them from \
+    `../shared/data/porcupine` beside it (`jepsen/etcd_*.log` and `kv/c50-ok.txt`, from `test_data` of \
+    [Porcupine](https://github.com/anishathalye/porcupine)). Where one of the two has no data, the bench \
+    says so, measures the other rows, and writes this file without it.\n\n\
     Times are criterion's samples' medians of the check alone, history in memory to verdict with its \
     certificate or minimal witness; rows that take longer than a few seconds are timed once. Memory is \
     the peak resident size of a process that holds the history and checks it once \
     (`cargo run --release -p shakedown-benches --bin row -- NAME shakedown 60 4000`); in brackets \
-    what was resident before the check. Recorded histories are read from `../shared/data` and left \
-    out where that is not present; all others are synthetic, seed 1, as `shakedown generate` makes \
-    them: a closed loop, all clients always busy. cN = N clients.\n\n";
+    what was resident before the check. All histories but the recorded ones are synthetic, seed 1, as \
+    `shakedown generate` makes them: a closed loop, all clients always busy. cN = N clients.\n\n";
 
 /// Growth from each size to the next, for rows that differ in nothing but `-10k-`, `-100k-`, ….
 fn sweeps(lines: &[Line]) -> String {
