@@ -26,19 +26,21 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
-    let mut table = preface();
+    let (mut rows, mut shares) = (String::new(), vec![]);
     for nodes in NODES {
         for (payload, bytes, proposals) in PAYLOADS {
             let load = Load { nodes, payload, bytes, proposals };
             let costs = CLUSTERS.map(|(name, make)| cost(&mut criterion, &asked, name, make, &load));
             if let [Some(ours), Some(tikv), Some(openraft)] = costs {
-                table.push_str(&row(&load, [ours, tikv, openraft]));
+                let costs = [ours, tikv, openraft];
+                rows.push_str(&row(&load, costs));
+                shares.extend(costs.map(|cost| cost.cpu_us / cost.elapsed_us));
             }
         }
     }
     criterion.final_summary();
     if !asked.dry {
-        asked.publish("raft", &table);
+        asked.publish("raft", &(preface(&shares) + &rows));
     }
 }
 
@@ -117,7 +119,13 @@ fn row(load: &Load, costs: [PerProposal; 3]) -> String {
     line + "\n"
 }
 
-fn preface() -> String {
+/// What the table is of. `shares`: of the time by the clock, how much the thread had a processor, each row
+/// and implementation.
+fn preface(shares: &[f64]) -> String {
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    let least = percent(shares.iter().copied().fold(f64::INFINITY, f64::min));
+    let most = percent(shares.iter().copied().fold(0.0, f64::max));
+    let share = if shares.is_empty() { String::new() } else { format!(" (here {least} to {most} %)") };
     format!(
         "# Raft: figures\n\n\
          Written by `cargo bench -p shakedown-benches --bench raft`: clusters in memory, all nodes in one thread, no \
@@ -128,6 +136,10 @@ fn preface() -> String {
          the whole window as one batch, and one message may hold it. tikv's is given the window as one proposal \
          message, ours as {WINDOW} requests of {WINDOW} clients, with sessions and answers. openraft decides for \
          itself: its core takes proposals one by one, its replication what there is, up to 300 entries in a message.\n\n\
+         Proposals a second go by the clock on the wall, processor time by the thread's own clock, which stands still \
+         while something else has the processor. So 1 ÷ the processor time is what a thread that is never interrupted \
+         would do in a second, and the proposals a second are as much of that as the share of the time in which the \
+         thread was running{share}. Each figure is a median of its own; the ratios are of processor time.\n\n\
          | nodes | payload | tikv raft 0.7 ÷ ours | openraft 0.9 ÷ ours | goal | met | ours, proposals/s | tikv | openraft | \
          ours, µs of processor | tikv | openraft |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|\n"
