@@ -186,6 +186,7 @@ fn seeds_in_full(out: &mut String, report: &SeedsReport, width: usize) {
         End::Time if hunt.seeds == 0 => "the time was over before one had ended".to_owned(),
         End::Time => format!("the time is over, and {judged}"),
         End::Failure => "a seed fails".to_owned(),
+        End::Interrupt if hunt.seeds == 0 => format!("{} before one had ended", paint(UNSURE, "interrupted")),
         End::Interrupt => format!("{}, nothing was wrong so far", paint(UNSURE, "interrupted")),
     };
     let range = match hunt.seeds {
