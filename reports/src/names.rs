@@ -68,9 +68,9 @@ pub fn workload_named(pattern: &dyn Pattern, name: &str) -> Result<String, Input
 
 /// The nemeses of these names, of those that `pattern` is given; `none` is none of them.
 pub fn nemeses_named(pattern: &dyn Pattern, names: &[String]) -> Result<Vec<Nemesis>, InputError> {
-    let entry = pattern.entry();
+    let known = pattern.entry().nameable();
     if names.iter().any(String::is_empty) {
-        let help = suggestion("known nemeses", "", entry.nemeses.iter().map(|nemesis| nemesis.name()));
+        let help = suggestion("known nemeses", "", known.iter().map(|nemesis| nemesis.name()));
         return Err(InputError::new("a nemesis has no name; `none` stands for no trouble", Some(help)));
     }
     if names.iter().any(|name| name == "none") {
@@ -79,8 +79,8 @@ pub fn nemeses_named(pattern: &dyn Pattern, names: &[String]) -> Result<Vec<Neme
     }
     let named = |name: &String| {
         let is_it = |nemesis: &&Nemesis| nemesis.name() == name;
-        entry.nemeses.iter().find(is_it).copied().ok_or_else(|| {
-            let names = entry.nemeses.iter().map(|nemesis| nemesis.name()).chain(["none"]);
+        known.iter().find(is_it).copied().ok_or_else(|| {
+            let names = known.iter().map(|nemesis| nemesis.name()).chain(["none"]);
             let help = suggestion("known nemeses", name, names);
             InputError::new(format!("there is no nemesis {}", printable(name)), Some(help))
         })

@@ -61,8 +61,16 @@ pub struct Entry {
     pub source: &'static str,
     /// The worlds that it runs in.
     pub worlds: &'static [WorldName],
-    /// The trouble that it is given.
+    /// The trouble that it is usually given.
     pub nemeses: &'static [Nemesis],
+}
+
+impl Entry {
+    /// The trouble that it can be given: the usual, and what has to be asked for.
+    pub fn nameable(&self) -> Vec<Nemesis> {
+        let is_led = self.nemeses.contains(&Nemesis::Leader);
+        self.nemeses.iter().copied().chain(is_led.then_some(Nemesis::Succession)).collect()
+    }
 }
 
 /// A pattern, as those who wrote it define it.

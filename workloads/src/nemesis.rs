@@ -154,11 +154,28 @@ pub enum Nemesis {
     Leader,
     /// No fault: an administrator who changes who the members are, and who leads.
     Membership,
+    /// A set piece about who leads next, and clients all of which but one only look: what takes several
+    /// faults in their order, and other trouble shows in one of very many runs.
+    Succession,
 }
 
 impl Nemesis {
     /// All of them.
-    pub const ALL: [Nemesis; 9] = [
+    pub const ALL: [Nemesis; 10] = [
+        Nemesis::Partition,
+        Nemesis::Network,
+        Nemesis::Crash,
+        Nemesis::Power,
+        Nemesis::Pause,
+        Nemesis::Disk,
+        Nemesis::Clock,
+        Nemesis::Leader,
+        Nemesis::Membership,
+        Nemesis::Succession,
+    ];
+
+    /// The usual trouble of a cluster that somebody leads: all but what has to be asked for.
+    pub const LED: [Nemesis; 9] = [
         Nemesis::Partition,
         Nemesis::Network,
         Nemesis::Crash,
@@ -193,6 +210,7 @@ impl Nemesis {
             Nemesis::Clock => "clock",
             Nemesis::Leader => "leader",
             Nemesis::Membership => "membership",
+            Nemesis::Succession => "succession",
         }
     }
 
@@ -211,6 +229,10 @@ impl Nemesis {
             Nemesis::Clock => "clocks that jump, or run fast or slow",
             Nemesis::Leader => "whoever leads: cut off, killed, without power, paused, slow, by a slow clock",
             Nemesis::Membership => "members that come and go, learners, leaders that hand over",
+            Nemesis::Succession => {
+                "leader after leader cut off, while a voter that follows it starts anew; with membership, for \
+                 as long as an election takes; one client writes, the others look"
+            }
         }
     }
 
@@ -250,7 +272,7 @@ impl Nemesis {
                 _ => FaultKind::ClockDrift(node(random), random.below(601) as i16 - 300),
             },
             Nemesis::Leader => FaultKind::Leader(Aim::draw(random)),
-            Nemesis::Membership => unreachable!("an administrator is a client, and no fault"),
+            Nemesis::Membership | Nemesis::Succession => unreachable!("it is no single fault"),
         }
     }
 }
@@ -268,8 +290,9 @@ impl Plan {
     /// A plan by lot. Each run turns a random subset of `nemeses` on (swarm testing: Groce et al.
     /// 2012), for a fault that always happens hides what shows only without it.
     pub(crate) fn draw(random: &mut Random, nemeses: &[Nemesis], nodes: u16, length_ms: u64) -> Plan {
-        let faults = nemeses.iter().copied().filter(|&nemesis| nemesis != Nemesis::Membership);
-        let on: Vec<Nemesis> = faults.filter(|_| random.chance(0.5)).collect();
+        let single = |nemesis: &Nemesis| !matches!(nemesis, Nemesis::Membership | Nemesis::Succession);
+        let on: Vec<Nemesis> =
+            nemeses.iter().copied().filter(single).filter(|_| random.chance(0.5)).collect();
         let mut faults = vec![];
         if !on.is_empty() {
             for _ in 0..1 + random.below(8) {
@@ -283,6 +306,11 @@ impl Plan {
                     pieces::draw(random, nodes, length_ms, begin_ms, &mut faults);
                 }
             }
+        }
+        // Drawn last, so that the other trouble of a seed stays as it is.
+        if nemeses.contains(&Nemesis::Succession) {
+            let is_administered = nemeses.contains(&Nemesis::Membership);
+            pieces::succession(random, nodes, length_ms, is_administered, &mut faults);
         }
         faults.sort_by_key(|fault| fault.from_ms);
         Plan { faults }
@@ -505,6 +533,36 @@ mod tests {
         assert_eq!([0, 19, 20, 39, 40].map(is_cut), [true, true, false, false, true]);
         let heard: Vec<Vec<u16>> = (0..5).map(|to| hears(&FaultKind::Ring, 5, to)).collect();
         assert_eq!(heard, [[0, 1, 4], [0, 1, 2], [1, 2, 3], [2, 3, 4], [0, 3, 4]]);
+    }
+
+    // What was published with the usual trouble stays as it was.
+    #[test]
+    fn a_succession_leaves_the_other_trouble_of_a_seed_as_it_is() {
+        let mut pieces = 0;
+        for seed in 0..200 {
+            let plan = |nemeses: &[Nemesis]| Plan::draw(&mut Random::new(seed), nemeses, 3, 800).faults;
+            let (usual, all) = (plan(&Nemesis::LED), plan(&Nemesis::ALL));
+            assert!(usual.iter().all(|fault| all.contains(fault)), "{usual:?} {all:?}");
+            assert!(all.is_sorted_by_key(|fault| fault.from_ms));
+            pieces += all.len() - usual.len();
+        }
+        assert!((400..=800).contains(&pieces), "{pieces}");
+    }
+
+    // One comes back before the lease of the other, at most an election timeout of 100 ms, is over.
+    #[test]
+    fn a_voter_starts_anew_when_its_leader_is_cut_off() {
+        for seed in 0..50 {
+            let faults = Plan::draw(&mut Random::new(seed), &[Nemesis::Succession], 3, 1_000).faults;
+            for crash in faults.iter().filter(|fault| matches!(fault.kind, FaultKind::Crash(_))) {
+                let cut = faults.iter().find(|fault| {
+                    fault.kind == FaultKind::Leader(Aim::Split) && fault.from_ms == crash.from_ms
+                });
+                assert!(cut.is_some_and(|cut| cut.until_ms >= crash.until_ms), "{faults:?}");
+                assert!(crash.until_ms - crash.from_ms < 5, "{faults:?}");
+            }
+            assert!(faults.iter().any(|fault| matches!(fault.kind, FaultKind::Crash(_))), "{faults:?}");
+        }
     }
 
     #[test]

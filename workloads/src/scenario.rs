@@ -77,7 +77,7 @@ impl<K> Settings<K> {
             clients: None,
             keys: None,
             length_ms: None,
-            nemeses: if Op::administration(1).is_some() { Nemesis::ALL.into() } else { Nemesis::ANY.into() },
+            nemeses: if Op::administration(1).is_some() { Nemesis::LED.into() } else { Nemesis::ANY.into() },
             load: None,
         }
     }
@@ -104,15 +104,19 @@ impl<Op: Operation> Scenario<Op> {
         let plan = Plan::draw(&mut random, &settings.nemeses, nodes, length_ms);
         let administration = Op::administration(10_000 << random.below(4));
         let variety = random.below(1 << 32);
-        let is_administered = settings.nemeses.contains(&Nemesis::Membership) && random.chance(0.5);
         let nemeses = &settings.nemeses;
+        let is_about_succession = nemeses.contains(&Nemesis::Succession);
+        let is_administered =
+            nemeses.contains(&Nemesis::Membership) && (is_about_succession || random.chance(0.5));
         let may_last = nodes >= 3 && nemeses.contains(&Nemesis::Partition) && random.chance(0.3);
         let of_leader = nemeses.contains(&Nemesis::Leader);
         let lasting = may_last.then(|| FaultKind::draw_lasting(&mut random, nodes, of_leader));
         let looking = Op::looking(gap_us).filter(|_| settings.load.is_none() && random.chance(0.5));
         let mut asking = vec![load; clients as usize];
         if let Some(looking) = &looking {
-            asking.iter_mut().skip(1).step_by(2).for_each(|client| *client = looking);
+            // Who is to lead next depends on what was written last: it shows more where only one writes.
+            let every = if is_about_succession { 1 } else { 2 };
+            asking.iter_mut().skip(1).step_by(every).for_each(|client| *client = looking);
         }
         asking.extend(administration.as_ref().filter(|_| is_administered));
         let load = Load { clients: asking, keys, nodes, length_ms };

@@ -7,7 +7,8 @@ use crate::exit::Exit;
 use crate::names::pattern_named;
 use crate::terminal::{FAINT, STRONG, paint, wrap_into};
 use serde_json::{Value as Json, json};
-use shakedown_workloads::catalogue::{Pattern, all};
+use shakedown_workloads::catalogue::{Entry, Pattern, all};
+use shakedown_workloads::nemesis::Nemesis;
 use shakedown_workloads::world::WorldName;
 
 /// Columns that a description needs beside its name; where there are fewer it goes below.
@@ -67,7 +68,15 @@ fn describe(out: &mut String, pattern: &dyn Pattern, in_full: bool, width: usize
     table(out, "workloads", workloads, width);
     let nemeses = entry.nemeses.iter().map(|nemesis| (nemesis.name(), nemesis.about()));
     table(out, "nemeses", nemeses, width);
+    let special = special(&entry);
+    let special = special.iter().map(|nemesis| (nemesis.name(), nemesis.about()));
+    table(out, "nemeses for who asks for them", special, width);
     table(out, "mutants", pattern.mutants().into_iter(), width);
+}
+
+/// The trouble that it is given only if somebody asks for it.
+fn special(entry: &Entry) -> Vec<Nemesis> {
+    entry.nameable().into_iter().filter(|nemesis| !entry.nemeses.contains(nemesis)).collect()
 }
 
 /// Names and what they are, one to a line.
@@ -110,6 +119,10 @@ fn as_json(pattern: &dyn Pattern) -> Json {
         "worlds": entry.worlds.iter().map(|world: &WorldName| named(world.name(), world.about())).collect::<Json>(),
         "cases": pattern.cases(),
         "nemeses": entry.nemeses.iter().map(|nemesis| named(nemesis.name(), nemesis.about())).collect::<Json>(),
+        "special_nemeses": special(&entry)
+            .iter()
+            .map(|nemesis| named(nemesis.name(), nemesis.about()))
+            .collect::<Json>(),
         "mutants": pattern.mutants().iter().map(|(name, about)| named(name, about)).collect::<Json>(),
     })
 }

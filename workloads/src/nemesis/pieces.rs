@@ -1,6 +1,7 @@
 //! Faults that belong together: what alone is rarely seen, for each of them has to come at the right moment.
 //!
-//! Each piece is about leaders, and a way in which one may act as such though another has been elected.
+//! Each piece is about leaders, and a way in which one may act as such though another has been elected, or
+//! go by what was undone.
 
 use super::{Aim, Fault, FaultKind};
 use crate::random::Random;
@@ -16,6 +17,24 @@ pub(super) fn draw(random: &mut Random, nodes: u16, length_ms: u64, begin_ms: u6
         3 => piece.late_answers(begin_ms),
         4 => piece.forgotten_promise(begin_ms, nodes),
         _ => piece.deaf_leaders(begin_ms),
+    }
+}
+
+/// A piece about who leads next, from when somebody may lead to the end of the run. Where members change, it
+/// is one in which changes are undone.
+pub(super) fn succession(
+    random: &mut Random,
+    nodes: u16,
+    length_ms: u64,
+    is_administered: bool,
+    faults: &mut Vec<Fault>,
+) {
+    let mut piece = Piece { random, length_ms, faults };
+    // By then somebody leads, mostly.
+    let begin_ms = 100 + piece.random.below(150);
+    match is_administered {
+        true => piece.unheard_leaders(begin_ms),
+        false => piece.voters_start_anew(begin_ms, nodes),
     }
 }
 
@@ -81,6 +100,46 @@ impl Piece<'_> {
             piece.fault(begin_ms, until_ms, FaultKind::Leader(Aim::Deaf));
             until_ms
         });
+    }
+
+    /// The same again and again, and the node is back at once, while the leader still counts on it.
+    ///
+    /// ```text
+    ///  leader   --+--------- heard by one ----------+ cut off; its lease runs on: it answers reads
+    ///  voter    --+--------- hears the leader ------+ starts anew: may it vote?
+    ///  another  --+-- hears no leader, asks in vain, asks again ------+ asks again: is it elected?
+    /// ```
+    ///
+    /// It is elected only if nothing was written since it does not hear the leader, for the voter has that.
+    fn voters_start_anew(&mut self, begin_ms: u64, nodes: u16) {
+        self.again_and_again(begin_ms, |piece, begin_ms| {
+            let voter = NodeId(piece.random.below(u64::from(nodes)) as u16);
+            let cut_ms = begin_ms + 100 + piece.random.below(150);
+            piece.fault(begin_ms, cut_ms, FaultKind::Bridge(voter));
+            let (back_ms, until_ms) = (cut_ms + 1 + piece.random.below(4), cut_ms + piece.long_ms());
+            piece.fault(cut_ms, back_ms, FaultKind::Crash(voter));
+            piece.fault(cut_ms, until_ms, FaultKind::Leader(Aim::Split));
+            until_ms
+        });
+    }
+
+    /// Leader after leader is not heard, for long enough that another is elected, and the next one soon after
+    /// the one before is heard again, which may be elected then.
+    ///
+    /// ```text
+    ///  first   --+-- takes a change; nobody hears of it --+ hears the second: undone --+-- is elected again
+    ///  second  ------------------------- is elected ------+----------------------------+ is not heard
+    /// ```
+    ///
+    /// A node that hears while it is not heard follows the second before it can ask for the same once more.
+    fn unheard_leaders(&mut self, begin_ms: u64) {
+        let mut at_ms = begin_ms;
+        for _ in 0..3 + self.random.below(2) {
+            let until_ms = at_ms + 120 + self.random.below(180);
+            let aim = [Aim::Mute, Aim::Mute, Aim::Split][self.random.below(3) as usize];
+            self.fault(at_ms, until_ms, FaultKind::Leader(aim));
+            at_ms = until_ms + self.random.below(30);
+        }
     }
 
     /// A few times, with some time between them to agree on who leads. `strike` says when it is over.

@@ -113,7 +113,7 @@ impl<S: Object> Definition for Of<S> {
                       leases, clocks that jump, or run wrong by more than the bound",
         source: "Ongaro & Ousterhout, In Search of an Understandable Consensus Algorithm, 2014; Ongaro, thesis, 2014",
         worlds: &WorldName::ALL,
-        nemeses: &Nemesis::ALL,
+        nemeses: &Nemesis::LED,
     };
 
     const WORKLOAD: &'static str = S::WORKLOAD;
