@@ -176,6 +176,29 @@ fn a_mutant_that_no_world_catches_is_exit_code_1() {
     assert_eq!((&all["verdict"], &all["rows"][0]["seeds_median"]), (&"invalid".into(), &Json::Null));
 }
 
+// So few seeds with the usual trouble do not show it; the trouble that is made for it does, and the pattern
+// without mistakes passes the same seeds with either.
+#[test]
+fn what_the_usual_trouble_does_not_show_is_hunted_with_trouble_made_for_it() {
+    let args = ["mutants", "raft", "-w", "swarm", "-m", "lease-forgotten-at-restart", "--repeats", "1"];
+    let limits = ["--seeds-max", "300", "--shrink-time", "0s"];
+    let run = shakedown(&[&args[..], &limits, &["-f", "json"]].concat());
+    assert_eq!(code(&run), 0, "{}{}", stdout(&run), stderr(&run));
+    let all: Json = serde_json::from_str(&stdout(&run)).unwrap();
+    let [usual, special] = &all["rows"].as_array().unwrap()[..] else { panic!("{all}") };
+    assert_eq!((&usual["caught"], &usual["made_for"]), (&0.into(), &Json::Null));
+    assert_eq!((&special["caught"], &special["made_for"]), (&1.into(), &serde_json::json!(["succession"])));
+    let [clean, clean_special] = &all["clean"].as_array().unwrap()[..] else { panic!("{all}") };
+    assert_eq!((&clean["seeds"], &clean["made_for"]), (&300.into(), &Json::Null));
+    assert_eq!(
+        (&clean_special["seeds"], &clean_special["made_for"]),
+        (&special["hunts"][0]["seeds"], &serde_json::json!(["succession"]))
+    );
+    // Whoever says which trouble to take gets no other.
+    let run = shakedown(&[&args[..], &limits, &["--nemesis", "none"]].concat());
+    assert!(code(&run) == 1 && !stdout(&run).contains("--nemesis"), "{}", stdout(&run));
+}
+
 #[test]
 fn a_pattern_that_fails_without_a_mutant_is_exit_code_1() {
     for world in ["swarm", "model"] {

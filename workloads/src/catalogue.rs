@@ -108,6 +108,12 @@ pub trait Definition: Sync {
     {
     }
 
+    /// Trouble that is made for a mistake which the usual trouble shows in one of very many runs at most;
+    /// nothing, if the usual will do.
+    fn made_for(_mutant: Self::Mutant) -> &'static [Nemesis] {
+        &[]
+    }
+
     /// Cases for the model world, the smallest first.
     fn cases(mutants: Mutants<Self::Mutant>) -> Vec<Small<Self::Protocol>>;
 }
@@ -229,6 +235,11 @@ pub trait Pattern: Sync {
     /// Its mistakes: name, and what goes wrong.
     fn mutants(&self) -> Vec<(&'static str, &'static str)>;
 
+    /// The trouble that is made for a mistake; nothing, if the usual will do.
+    fn made_for(&self, _mutant: &str) -> &'static [Nemesis] {
+        &[]
+    }
+
     /// What its clients can do, and what their histories are judged by.
     fn workloads(&self) -> Vec<(&'static str, ModelName)>;
 
@@ -277,6 +288,11 @@ impl<D: Definition> Pattern for D {
 
     fn mutants(&self) -> Vec<(&'static str, &'static str)> {
         switchable::<D>().iter().map(|mutant| (mutant.name(), mutant.about())).collect()
+    }
+
+    fn made_for(&self, mutant: &str) -> &'static [Nemesis] {
+        let named = switchable::<D>().iter().find(|its| its.name() == mutant);
+        named.map_or(&[], |&mutant| D::made_for(mutant))
     }
 
     fn workloads(&self) -> Vec<(&'static str, ModelName)> {

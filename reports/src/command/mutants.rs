@@ -16,15 +16,15 @@ use crate::names::{mutant_named, pattern_named, refused, worlds_named};
 use crate::panics;
 use crate::progress::Watched;
 use crate::report::Failure;
-use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, json, markdown};
+use crate::report::mutants::{Caught, Clean, Row, SmallSize, Table, Trouble, json, markdown};
 use crate::report::run::End;
 use crate::report::run::text::seconds;
 use crate::terminal::{BAD, GOOD, UNSURE, count, paint, wrap_into};
-use shakedown_workloads::catalogue::{Pattern, RequestError, all};
+use shakedown_workloads::catalogue::{Pattern, Request, RequestError, all};
 use shakedown_workloads::world::WorldName;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Hunts the mutants that `args` name in the worlds that they name.
 pub fn run(args: &MutantsArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
@@ -63,7 +63,8 @@ pub fn run_patterns(
     let text = match (args.format, &args.output) {
         (TableFormat::Markdown, output) => {
             let output = output.as_deref().unwrap_or(Path::new("reports/track-record.md"));
-            markdown::document(&again::table(&args.typed(), output), args.repeats, jobs, &sections)
+            let made = markdown::Made { repeats: args.repeats, time_max: args.time_max, jobs };
+            markdown::document(&again::table(&args.typed(), output), &made, &sections)
         }
         _ => sections.concat(),
     };
@@ -162,26 +163,62 @@ impl Hunt<'_> {
                 }
                 let row = match world {
                     WorldName::Model => self.in_cases(mutant, about),
-                    _ => self.in_seeds(mutant, about, world),
+                    _ => self.in_seeds(mutant, about, world, &[]),
                 };
                 let row = row.map_err(|error| refused(&error))?;
                 show.row(&row, at == 0)?;
+                let made_for = self.made_for(&row);
                 rows.push(row);
+                if !made_for.is_empty() {
+                    let row = self.in_seeds(mutant, about, world, made_for);
+                    let row = row.map_err(|error| refused(&error))?;
+                    show.row(&row, false)?;
+                    rows.push(row);
+                }
             }
         }
-        for (at, &world) in worlds.iter().enumerate().filter(|_| !mutants.is_empty()) {
-            if self.campaign.interrupt.is_asked() {
-                break;
+        for &world in worlds.iter().filter(|_| !mutants.is_empty()) {
+            let mut all: Vec<Trouble> = vec![&[]];
+            let of_world = rows.iter().filter(|row| row.world == world).map(|row| row.made_for);
+            of_world.for_each(|trouble| {
+                if !all.contains(&trouble) {
+                    all.push(trouble)
+                }
+            });
+            for trouble in all {
+                if self.campaign.interrupt.is_asked() {
+                    return Ok((rows, clean));
+                }
+                let row = match world {
+                    WorldName::Model => self.clean_cases(),
+                    _ => self.clean_seeds(world, trouble, &rows),
+                };
+                let row = row.map_err(|error| refused(&error))?;
+                show.clean(&row, clean.is_empty())?;
+                clean.push(row);
             }
-            let row = match world {
-                WorldName::Model => self.clean_cases(),
-                _ => self.clean_seeds(world, &rows),
-            };
-            let row = row.map_err(|error| refused(&error))?;
-            show.clean(&row, at == 0)?;
-            clean.push(row);
         }
         Ok((rows, clean))
+    }
+
+    /// The trouble that is left to try where the usual has shown nothing; nothing, if there is none or if
+    /// somebody has said which trouble to take.
+    fn made_for(&self, row: &Row) -> Trouble {
+        let is_over = row.caught() > 0 || row.is_interrupted || self.campaign.interrupt.is_asked();
+        match is_over || row.world == WorldName::Model || self.args.load.nemesis.is_some() {
+            true => &[],
+            false => self.campaign.pattern.made_for(row.mutant),
+        }
+    }
+
+    /// What is asked of a world, with the usual trouble or what was typed, or with `made_for`.
+    fn request(&self, world: WorldName, mutant: Option<&str>, made_for: Trouble) -> Request {
+        let request = request(self.campaign.pattern, &self.args.load, world, mutant);
+        let mut request = request.expect("what was asked for was looked at before");
+        if !made_for.is_empty() {
+            request.nemeses = Some(made_for.to_vec());
+        }
+        request
     }
 
     fn most(&self, world: WorldName) -> u64 {
@@ -193,12 +230,13 @@ impl Hunt<'_> {
         mutant: &'static str,
         about: &'static str,
         world: WorldName,
+        made_for: Trouble,
     ) -> Result<Row, RequestError> {
         let Hunt { campaign, args, .. } = self;
-        let request = request(campaign.pattern, &args.load, world, Some(mutant));
-        let request = request.expect("what was asked for was looked at before");
+        let request = self.request(world, Some(mutant), made_for);
         let most = self.most(world);
-        let mut row = Row { mutant, about, world, hunts: vec![], most, small: None, is_interrupted: false };
+        let (hunts, small, is_interrupted) = (vec![], None, false);
+        let mut row = Row { mutant, about, world, made_for, hunts, most, small, is_interrupted };
         let mut caught = None;
         for repeat in 0..u64::from(args.repeats) {
             let first = repeat * most;
@@ -226,6 +264,7 @@ impl Hunt<'_> {
             mutant,
             about,
             world: WorldName::Model,
+            made_for: &[],
             hunts: vec![],
             most: cases as u64,
             small: None,
@@ -254,15 +293,15 @@ impl Hunt<'_> {
         Ok(row)
     }
 
-    /// The seeds that the hunts for mutants took, each up to where the last mutant was caught.
-    fn clean_seeds(&self, world: WorldName, rows: &[Row]) -> Result<Clean, RequestError> {
+    /// The seeds that the hunts for mutants took with that trouble, each up to where the last mutant was caught.
+    fn clean_seeds(&self, world: WorldName, made_for: Trouble, rows: &[Row]) -> Result<Clean, RequestError> {
         let Hunt { campaign, args, .. } = self;
-        let request = request(campaign.pattern, &args.load, world, None);
-        let request = request.expect("what was asked for was looked at before");
-        let mut clean = Clean { world, given: 0, failing: None, exit: Exit::Valid, elapsed: Duration::ZERO };
+        let request = self.request(world, None, made_for);
+        let mut clean = Clean::new(world, made_for);
         for repeat in 0..u64::from(args.repeats) {
             let first = repeat * self.most(world);
-            let hunts = rows.iter().filter(|row| row.world == world).flat_map(|row| &row.hunts);
+            let is_such = |row: &&Row| row.world == world && row.made_for == made_for;
+            let hunts = rows.iter().filter(is_such).flat_map(|row| &row.hunts);
             let taken = hunts.filter(|hunt| hunt.first == first).map(|hunt| hunt.after.unwrap_or(hunt.taken));
             let Some(taken) = taken.max() else { break };
             let report = campaign.hunt(&request, first..first + taken, None)?;
@@ -288,8 +327,7 @@ impl Hunt<'_> {
     fn clean_cases(&self) -> Result<Clean, RequestError> {
         let cases = self.campaign.pattern.cases().len();
         let begin = Instant::now();
-        let (world, exit) = (WorldName::Model, Exit::Valid);
-        let mut clean = Clean { world, given: 0, failing: None, exit, elapsed: Duration::ZERO };
+        let mut clean = Clean::new(WorldName::Model, &[]);
         let mut shares = Shares::of(self.args.time_max, cases);
         for number in 1..=cases {
             let share = shares.share();
@@ -371,9 +409,10 @@ impl<'a, 's> Show<'a, 's> {
         if !most.is_empty() {
             let hunts = count(u64::from(self.args.repeats), "hunt");
             text.push_str(&format!(
-                " Each is hunted in {hunts} of at most {} and {}; seeds and times are medians.",
+                " Each is hunted in {hunts} of at most {} and {}{}.",
                 most.join(", "),
-                seconds(self.args.time_max)
+                seconds(self.args.time_max),
+                if self.args.repeats > 1 { "; seeds and times are medians" } else { "" }
             ));
         }
         let mut out = String::new();
@@ -400,7 +439,8 @@ impl<'a, 's> Show<'a, 's> {
         let all: Vec<&[Row]> = rows.chunk_by(|row, next| row.mutant == next.mutant).collect();
         let survives = |of_one: &&&[Row]| {
             // Of one that was not hunted to the end nobody knows.
-            let is_hunted = of_one.len() == worlds && of_one.iter().all(|row| !row.is_interrupted);
+            let usual = of_one.iter().filter(|row| row.made_for.is_empty()).count();
+            let is_hunted = usual == worlds && of_one.iter().all(|row| !row.is_interrupted);
             is_hunted && of_one.iter().all(|row| row.caught() == 0)
         };
         let survivors: Vec<&str> = all.iter().filter(survives).map(|of_one| of_one[0].mutant).collect();
@@ -419,8 +459,9 @@ impl<'a, 's> Show<'a, 's> {
         for clean in clean {
             if let Some((what, _)) = &clean.failing {
                 let world = clean.world.name();
+                let with = clean.with().map_or(String::new(), |with| format!(" {with}"));
                 say(&format!(
-                    "{} {what} in the {world} world. To run it again:",
+                    "{} {what} in the {world} world{with}. To run it again:",
                     paint(BAD, "Without mutants, it fails:")
                 ));
             }

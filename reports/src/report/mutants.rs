@@ -7,8 +7,12 @@ use crate::exit::Exit;
 use crate::report::run::text::seconds;
 use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, count, pad, paint, thousands, wrap_into};
 use serde_json::{Value as Json, json};
+use shakedown_workloads::nemesis::Nemesis;
 use shakedown_workloads::world::WorldName;
 use std::time::Duration;
+
+/// Trouble that is made for a mutant; nothing stands for the usual, or for what was asked for.
+pub type Trouble = &'static [Nemesis];
 
 /// A mutant in a world.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct Row {
     pub about: &'static str,
     /// The world.
     pub world: WorldName,
+    /// The trouble that it was hunted with.
+    pub made_for: Trouble,
     /// Its hunts, in the order of their seeds. In the model world one.
     pub hunts: Vec<Caught>,
     /// The most that a hunt may take: seeds, or cases of the model world.
@@ -58,6 +64,8 @@ pub enum SmallSize {
 pub struct Clean {
     /// The world.
     pub world: WorldName,
+    /// The trouble that it was given.
+    pub made_for: Trouble,
     /// Seeds, or cases, that it was given.
     pub given: u64,
     /// What fails all the same, and what to type to see it.
@@ -68,7 +76,30 @@ pub struct Clean {
     pub elapsed: Duration,
 }
 
+/// What to type for `trouble`, if it is special.
+fn with(trouble: Trouble) -> Option<String> {
+    let names: Vec<&str> = trouble.iter().map(|nemesis| nemesis.name()).collect();
+    (!names.is_empty()).then(|| format!("with --nemesis {}", names.join(",")))
+}
+
+impl Clean {
+    /// Nothing of it has run yet.
+    pub fn new(world: WorldName, made_for: Trouble) -> Clean {
+        Clean { world, made_for, given: 0, failing: None, exit: Exit::Valid, elapsed: Duration::ZERO }
+    }
+
+    /// What to type for its trouble, if that is special.
+    pub fn with(&self) -> Option<String> {
+        with(self.made_for)
+    }
+}
+
 impl Row {
+    /// What to type for its trouble, if that is special.
+    pub fn with(&self) -> Option<String> {
+        with(self.made_for)
+    }
+
     /// Hunts that found a failure.
     pub fn caught(&self) -> usize {
         self.hunts.iter().filter(|hunt| hunt.after.is_some()).count()
@@ -154,7 +185,8 @@ impl Table {
             (None, _) => (format!("> {}", thousands(row.missed_after())), "> "),
         };
         let time = format!("{more}{}", precise(row.elapsed_median()));
-        let mut small = row.small.map_or(String::new(), |small| small.to_string());
+        let small = row.small.map(|small| small.to_string());
+        let mut small = small.into_iter().chain(row.with()).collect::<Vec<_>>().join(", ");
         if row.is_interrupted {
             small = paint(UNSURE, "interrupted");
         }
@@ -175,12 +207,13 @@ impl Table {
             WorldName::Model => count(clean.given, "case"),
             _ => thousands(clean.given),
         };
-        let failing = clean.failing.as_ref().map_or("", |(what, _)| what.as_str());
+        let failing = clean.failing.as_ref().map(|(what, _)| what.clone());
+        let last = failing.into_iter().chain(clean.with()).collect::<Vec<_>>().join(", ");
         self.line(
             &mut out,
             &name,
             [clean.world.name().to_owned(), word, given, seconds(clean.elapsed)],
-            failing,
+            &last,
         );
         out
     }
@@ -257,6 +290,7 @@ fn row_json(row: &Row) -> Json {
         "mutant": row.mutant,
         "about": row.about,
         "world": row.world.name(),
+        "made_for": names(row.made_for),
         "caught": row.caught(),
         "hunts": row.hunts.iter().map(hunt).collect::<Json>(),
         format!("{unit}_max"): row.most,
@@ -270,12 +304,21 @@ fn row_json(row: &Row) -> Json {
 fn clean_json(clean: &Clean) -> Json {
     json!({
         "world": clean.world.name(),
+        "made_for": names(clean.made_for),
         unit(clean.world): clean.given,
         "verdict": word(clean.exit),
         "failing": clean.failing.as_ref().map(|(what, _)| what),
         "command": clean.failing.as_ref().map(|(_, command)| command),
         "seconds": clean.elapsed.as_secs_f64(),
     })
+}
+
+/// Trouble by name; null for the usual.
+fn names(trouble: Trouble) -> Json {
+    match trouble {
+        [] => Json::Null,
+        some => some.iter().map(|nemesis| nemesis.name()).collect(),
+    }
 }
 
 fn unit(world: WorldName) -> &'static str {
@@ -298,6 +341,7 @@ mod tests {
             mutant: "forgets",
             about: "It forgets.",
             world: WorldName::Swarm,
+            made_for: &[],
             hunts: hunts.collect(),
             most: 100,
             small: Some(SmallSize::Run(3, 1, 4, true)),
@@ -321,6 +365,11 @@ mod tests {
         assert_eq!(caught, "forgets          swarm  3 of 3   9        9 ms     3 ops, 1 fault, 4 nodes\n");
         let missed = anstream::adapter::strip_str(&table.row(&row(&[None; 3]), false)).to_string();
         assert!(missed.contains("0 of 3   > 100    > 100 ms"), "{missed}");
+        let mut special = row(&[Some(9)]);
+        special.made_for = &[Nemesis::Membership, Nemesis::Succession];
+        let words = anstream::adapter::strip_str(&table.row(&special, false)).to_string();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.ends_with("4 nodes, with --nemesis membership,succession"), "{words}");
         let mut long = row(&[Some(9)]);
         long.small = Some(SmallSize::Run(1_000, 100, 99, false));
         for line in table.row(&long, true).lines().chain(table.head().lines()) {

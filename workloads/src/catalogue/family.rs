@@ -3,6 +3,7 @@
 
 use super::{Entry, Pattern, Request, RequestError};
 use crate::manner::StopFlag;
+use crate::nemesis::Nemesis;
 use crate::replay::Replay;
 use crate::run::{Failure, Ran};
 use crate::world::WorldName;
@@ -68,6 +69,10 @@ impl Pattern for Family {
 
     fn mutants(&self) -> Vec<(&'static str, &'static str)> {
         self.first().mutants()
+    }
+
+    fn made_for(&self, mutant: &str) -> &'static [Nemesis] {
+        self.first().made_for(mutant)
     }
 
     fn workloads(&self) -> Vec<(&'static str, ModelName)> {

@@ -144,6 +144,14 @@ impl<S: Object> Definition for Of<S> {
         }
     }
 
+    fn made_for(mutant: Mutant) -> &'static [Nemesis] {
+        match mutant {
+            Mutant::LeaseForgottenAtRestart => &[Nemesis::Succession],
+            Mutant::ConfigNotRolledBack => &[Nemesis::Membership, Nemesis::Succession],
+            _ => &[],
+        }
+    }
+
     fn cases(mutants: Mutants<Mutant>) -> Vec<Small<Raft<S>>> {
         S::cases(mutants)
     }
