@@ -49,7 +49,10 @@ fn patterns_are_listed_for_people_and_programs() {
 #[test]
 fn a_clean_pattern_passes_and_says_how_much_was_looked_at() {
     let run = shakedown(&["run", "abd", "--world", "model,swarm", "--seeds", "100..150"]);
-    assert_eq!((code(&run), stderr(&run).as_str()), (0, ""));
+    // What takes long shows signs of life; on a machine that does other things as well this does.
+    let told: Vec<_> =
+        stderr(&run).lines().filter(|line| !line.starts_with("abd, ")).map(str::to_owned).collect();
+    assert_eq!((code(&run), told), (0, vec![]));
     let text = words(&stdout(&run));
     for told in [
         "model true 1. 2 nodes: ",

@@ -38,6 +38,24 @@ fn seeds_that_say_nothing() {
     insta::assert_snapshot!(shown(&report(vacuous, None), WIDE));
 }
 
+// Of a run that could not be judged nobody says that nothing is wrong with it.
+#[test]
+fn seeds_that_could_not_be_judged_are_not_among_those_that_pass() {
+    let mut some = seeds(End::Seeds);
+    some.hunt.undecided = vec![(502, "the memory limit was reached".to_owned())];
+    let text = shown(&report(some, None), WIDE);
+    assert!(text.contains("nothing is wrong in the 999 that could be judged."), "{text}");
+    assert!(text.contains("Could not be judged: 1 seed (502): the memory limit was reached."), "{text}");
+    let mut one = seeds(End::Seeds);
+    (one.asked, one.hunt.seeds, one.hunt.vacuous) = (7..8, 1, 0);
+    one.hunt.undecided = vec![(7, "the memory limit was reached".to_owned())];
+    let text = shown(&report(one, None), WIDE);
+    assert!(
+        text.contains("1 seed (7) in 2.0 s: no run could be judged.") && !text.contains("nothing"),
+        "{text}"
+    );
+}
+
 #[test]
 fn one_seed_with_its_faults() {
     let mut one = seeds(End::Seeds);
