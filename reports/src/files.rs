@@ -2,7 +2,25 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Whether [`write_whole`] can write a file there, as far as that can be told before. Nothing is changed.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.exists() && !path.is_file() {
+        return OpenOptions::new().write(true).open(&path).map(drop);
+    }
+    let unfinished = unfinished(&path);
+    File::create(&unfinished)?;
+    std::fs::remove_file(&unfinished)
+}
+
+/// What a file is called while it is being written.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".unfinished");
+    name.into()
+}
 
 /// Has `write` write the file at `path`, which appears under its name only when it is complete: an error
 /// leaves what was there before. `io` tells of what the file system refuses.
@@ -16,8 +34,7 @@ pub fn write_whole<E>(
     if path.exists() && !path.is_file() {
         return write(&OpenOptions::new().write(true).open(&path).map_err(io)?);
     }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
+    let unfinished = unfinished(&path);
     let result = File::create(&unfinished)
         .map_err(&io)
         .and_then(|file| write(&file))

@@ -14,6 +14,7 @@ use shakedown_checkers::model::{self, MODELS, ModelError, ModelName};
 use shakedown_checkers::options::Options;
 use shakedown_checkers::value::Datum;
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::panic::AssertUnwindSafe;
@@ -182,7 +183,9 @@ pub fn input_error(error: &FormatError) -> InputError {
 }
 
 fn cannot_guess(shown: &str, history: &History) -> Failure {
-    let functions: Vec<String> = history.functions().iter().map(|name| escaped(name)).collect();
+    // What a nemesis or an administrator did is no operation of a client.
+    let functions: BTreeSet<&str> = history.operations().map(|op| op.f).collect();
+    let functions: Vec<String> = functions.into_iter().map(escaped).collect();
     let message = format!("{shown}: its operations ({}) do not tell its model", functions.join(", "));
     let names: Vec<&str> = MODELS.iter().map(|info| info.name).collect();
     let help = format!("name it with --model: {}; `shakedown models` describes them", names.join(", "));

@@ -95,6 +95,24 @@ fn json_has_every_hunt() {
     assert_eq!((&all["clean"][1]["seeds"], &all["verdict"]), (&taken.into(), &"valid".into()));
 }
 
+// An hour of hunting must not end with a path that was mistyped at its beginning.
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_hunted() {
+    let run = shakedown(&["mutants", "-f", "markdown", "-o", "/no/such/folder/record.md"]);
+    assert_eq!((code(&run), stdout(&run).as_str()), (254, ""));
+    assert!(stderr(&run).contains("/no/such/folder/record.md: "), "{}", stderr(&run));
+}
+
+// Nothing was run: neither does the mutant survive nor is anything caught.
+#[test]
+fn no_time_is_no_test() {
+    let args = ["mutants", "abd", "-w", "swarm", "-m", "no-write-back", "--time-max", "0s", "--repeats", "1"];
+    let run = shakedown(&args);
+    let text = stdout(&run);
+    assert_eq!(code(&run), 2, "{text}");
+    assert!(text.contains("Not tested:") && !text.contains("survives") && !text.contains('>'), "{text}");
+}
+
 #[test]
 fn a_track_record_is_written_whole_with_the_command_that_makes_it_again() {
     let files = Files::new();

@@ -68,6 +68,12 @@ pub fn guess(history: &History) -> Option<Guess> {
     if has(&["get"]) && only(&["get", "put", "append", "cas", "delete", "set", "del", "remove"]) {
         return guess(ModelName::Kv, "");
     }
+    if has(&["append", "delete"])
+        && has(&["write", "cas"])
+        && only(&["read", "write", "cas", "append", "delete"])
+    {
+        return guess(ModelName::Kv, "");
+    }
     if has(&["enqueue", "dequeue"]) && only(&["enqueue", "dequeue"]) {
         return guess(ModelName::FifoQueue, "");
     }
@@ -144,6 +150,8 @@ mod tests {
             (&["read [1 nil] | ok [1 1]", "write [1 1]"], Some("register")),
             (&["read nil | ok 1", "cas [1 2]"], Some("cas-register")),
             (&["get 1 | ok nil"], Some("kv")),
+            (&["read [1 nil] | ok [1 1]", "append [1 1]", "cas [1 [1 2]]"], Some("kv")),
+            (&["write [1 1]", "delete [1 nil]"], Some("kv")),
             (&["acquire nil | ok", "release nil | ok"], Some("mutex")),
             (&["acquire nil | ok 3", "release nil | ok"], Some("fenced-mutex")),
             (&["enqueue 1 | ok 1", "dequeue nil | ok 1"], Some("fifo-queue")),

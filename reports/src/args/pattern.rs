@@ -308,11 +308,16 @@ fn parse_seed(text: &str) -> Result<u64, String> {
 fn parse_seeds(text: &str) -> Result<Seeds, String> {
     let expected = || "expected a range such as 0..1000 (999 is the last) or 500..".to_owned();
     let (from, until) = text.split_once("..").ok_or_else(expected)?;
-    let from = parse_seed(from).map_err(|_| expected())?;
-    let until = match until {
-        "" => None,
-        until => Some(parse_seed(until).map_err(|_| expected())?),
+    // A number that is too large is told as such.
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parse = |text: &str| match is_number(text) {
+        true => {
+            text.parse().ok().filter(|&seed| seed <= SEED_MAX).ok_or(format!("expected at most {SEED_MAX}"))
+        }
+        false => Err(expected()),
     };
+    let from = parse(from)?;
+    let until = if until.is_empty() { None } else { Some(parse(until)?) };
     match until {
         Some(until) if until <= from => Err("there is no seed in this range".to_owned()),
         until => Ok(Seeds { from, until }),

@@ -9,7 +9,7 @@ use crate::args::pattern::MutantsArgs;
 use crate::campaign::{Campaign, Patience, Shares, seeds_most};
 use crate::diagnostic::InputError;
 use crate::exit::Exit;
-use crate::files::write_whole;
+use crate::files::{check_writable, write_whole};
 use crate::interrupt::Interrupt;
 use crate::judge::guarded;
 use crate::names::{mutant_named, pattern_named, refused, worlds_named};
@@ -45,6 +45,11 @@ pub fn run_patterns(
         worlds_named(pattern, &args.world)?;
         args.mutant.iter().try_for_each(|name| mutant_named(pattern, name).map(drop))?;
         request(pattern, &args.load, WorldName::Swarm, None)?;
+    }
+    // Before an hour of hunting, and not after it.
+    if let Some(path) = &args.output {
+        check_writable(path)
+            .map_err(|error| InputError::new(format!("{}: {error}", path.display()), None))?;
     }
     panics::keep_quiet();
     let interrupt = Interrupt::listen();
@@ -438,14 +443,17 @@ impl<'a, 's> Show<'a, 's> {
     ) -> Result<Exit, io::Error> {
         let all: Vec<&[Row]> = rows.chunk_by(|row, next| row.mutant == next.mutant).collect();
         let survives = |of_one: &&&[Row]| {
-            // Of one that was not hunted to the end nobody knows.
+            // Of one that was not hunted to the end, or not at all, nobody knows.
             let usual = of_one.iter().filter(|row| row.made_for.is_empty()).count();
-            let is_hunted = usual == worlds && of_one.iter().all(|row| !row.is_interrupted);
+            let is_tested = of_one.iter().any(|row| row.taken() > 0);
+            let is_hunted = is_tested && usual == worlds && of_one.iter().all(|row| !row.is_interrupted);
             is_hunted && of_one.iter().all(|row| row.caught() == 0)
         };
         let survivors: Vec<&str> = all.iter().filter(survives).map(|of_one| of_one[0].mutant).collect();
         let mut exit = clean.iter().map(|clean| clean.exit).max().unwrap_or_default();
-        if is_interrupted || rows.is_empty() {
+        let is_untested = |of_one: &&&[Row]| of_one.iter().all(|row| row.taken() == 0);
+        let untested: Vec<&str> = all.iter().filter(is_untested).map(|of_one| of_one[0].mutant).collect();
+        if is_interrupted || rows.is_empty() || !untested.is_empty() {
             exit = exit.max(Exit::Unknown);
         }
         if !survivors.is_empty() {
@@ -475,6 +483,14 @@ impl<'a, 's> Show<'a, 's> {
                 say("It has no mutants: nothing was tested.")
             }
             Exit::Unknown if is_interrupted => say(&paint(UNSURE, "Interrupted: this is not all of it.")),
+            Exit::Unknown if !untested.is_empty() => {
+                let text = format!(
+                    "{} there was no time for any run with {}.",
+                    paint(UNSURE, "Not tested:"),
+                    untested.join(", ")
+                );
+                say(&text);
+            }
             Exit::Unknown => say(&paint(UNSURE, "Without mutants, not every run could be judged.")),
             _ => {}
         }

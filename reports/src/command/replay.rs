@@ -128,7 +128,7 @@ fn looked(campaign: &Campaign<'_>, case: &CaseReport) -> Done {
     let failed = violation.map(|violation| campaign.tell_violation(violation, case.about));
     let mut passed = text::extent(&case.exploration.extent);
     for never in case.exploration.unseen() {
-        passed.push_str(&format!("; it never happened that {never}"));
+        passed.push_str(&format!("; it never happened: {never}"));
     }
     Done { exit: case.exit(), passed, failed }
 }

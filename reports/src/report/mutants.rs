@@ -182,6 +182,7 @@ impl Table {
             (Some(case), WorldName::Model) => (format!("case {case}"), ""),
             (None, WorldName::Model) => (String::new(), if row.end() == End::Time { "> " } else { "" }),
             (Some(seeds), _) => (thousands(seeds), ""),
+            (None, _) if row.taken() == 0 => ("–".to_owned(), ""),
             (None, _) => (format!("> {}", thousands(row.missed_after())), "> "),
         };
         let time = format!("{more}{}", precise(row.elapsed_median()));

@@ -57,7 +57,10 @@ impl RunJunit {
                 }
                 if *left > 0 {
                     let mut status = TestCaseStatus::skipped();
-                    status.set_message("a case before them ended the search");
+                    let is_interrupted = cases.last().is_some_and(|case| case.is_interrupted);
+                    let why =
+                        if is_interrupted { "interrupted" } else { "a case before them ended the search" };
+                    status.set_message(why);
                     let name = format!("{world}, {left} more");
                     self.push(report, name, status, Duration::ZERO, None);
                 }

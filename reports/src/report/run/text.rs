@@ -162,7 +162,7 @@ fn case_in_full(out: &mut String, case: &CaseReport, width: usize) {
     wrap_into(out, width, &first, &rest, &text);
     if case.exploration.violation.is_none() {
         for never in case.exploration.unseen() {
-            let text = format!("{} it never happened that {never}.", paint(UNSURE, "Vacuous:"));
+            let text = format!("{} it never happened: {never}.", paint(UNSURE, "Vacuous:"));
             wrap_into(out, width, &rest, &rest, &text);
         }
     }
