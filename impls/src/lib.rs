@@ -5,9 +5,11 @@
 //! which famous mistakes it can be told to make ([`mod@mutants`]). What clients may ask is a vocabulary
 //! of its own, shared by patterns that offer the same thing ([`object`]).
 //!
-//! The crate knows no engine: no async runtime, no model checker, no clock.
+//! State machines know no engine: no async runtime, no model checker, no clock. What wraps one for those who use it
+//! in a program ([`resilience`]) reads tokio's clock, in one place ([`resilience::clock`]).
 
 pub mod mutants;
 pub mod object;
 pub mod protocol;
 pub mod replication;
+pub mod resilience;
