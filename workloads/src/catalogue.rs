@@ -30,6 +30,8 @@ pub fn all() -> &'static [&'static dyn Pattern] {
     static ALL: &[&dyn Pattern] = &[
         &crate::replication::leaderless::abd::Register,
         &crate::replication::raft::RAFT,
+        &crate::resilience::bulkhead::BULKHEAD,
+        &crate::resilience::circuit_breaker::CIRCUIT_BREAKER,
         #[cfg(feature = "peers")]
         &crate::replication::raft::tikv::TIKV,
         #[cfg(feature = "peers")]
@@ -287,11 +289,11 @@ impl<D: Definition> Pattern for D {
     }
 
     fn mutants(&self) -> Vec<(&'static str, &'static str)> {
-        switchable::<D>().iter().map(|mutant| (mutant.name(), mutant.about())).collect()
+        switchable::<D::Mutant>().iter().map(|mutant| (mutant.name(), mutant.about())).collect()
     }
 
     fn made_for(&self, mutant: &str) -> &'static [Nemesis] {
-        let named = switchable::<D>().iter().find(|its| its.name() == mutant);
+        let named = switchable::<D::Mutant>().iter().find(|its| its.name() == mutant);
         named.map_or(&[], |&mutant| D::made_for(mutant))
     }
 
@@ -467,16 +469,23 @@ fn nth_case<D: Definition>(case: usize, mutant: Option<&str>) -> Result<Small<D:
 }
 
 /// The mistakes that can be switched on: none without the feature `mutants`.
-fn switchable<D: Definition>() -> &'static [D::Mutant] {
-    if cfg!(feature = "mutants") { D::Mutant::ALL } else { &[] }
+pub(crate) fn switchable<M: Mutant>() -> &'static [M] {
+    if cfg!(feature = "mutants") { M::ALL } else { &[] }
 }
 
 fn mutants<D: Definition>(name: Option<&str>) -> Result<Mutants<D::Mutant>, RequestError> {
+    mutants_named(D::ENTRY.name, name)
+}
+
+/// The mistake of that name, of a pattern of which it is one.
+pub(crate) fn mutants_named<M: Mutant>(
+    pattern: &'static str,
+    name: Option<&str>,
+) -> Result<Mutants<M>, RequestError> {
     let Some(name) = name else { return Ok(Mutants::default()) };
-    named::<D::Mutant>(name).ok_or_else(|| {
-        let names: Vec<&str> = switchable::<D>().iter().map(|mutant| mutant.name()).collect();
-        let (pattern, mutant) = (D::ENTRY.name, name.to_owned());
-        RequestError::Mutant { pattern, mutant, mutants: names.join(", ") }
+    named::<M>(name).ok_or_else(|| {
+        let names: Vec<&str> = switchable::<M>().iter().map(|mutant| mutant.name()).collect();
+        RequestError::Mutant { pattern, mutant: name.to_owned(), mutants: names.join(", ") }
     })
 }
 

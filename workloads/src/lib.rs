@@ -11,7 +11,7 @@
 //! - [`synthetic`]: histories made without a system under test, valid or invalid by construction.
 //!
 //! What to ask of an object, and how to record it, is in [`object`]; what is said of a pattern is at the
-//! pattern's own path: [`replication`].
+//! pattern's own path: [`replication`], [`resilience`].
 
 pub mod catalogue;
 pub mod driver;
@@ -27,6 +27,7 @@ pub(crate) mod random;
 pub mod recorder;
 pub mod replay;
 pub mod replication;
+pub mod resilience;
 pub mod run;
 pub mod scenario;
 pub mod synthetic;

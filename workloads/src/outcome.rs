@@ -45,6 +45,8 @@ pub enum Rules {
     Boundary,
     /// What its protocol promises of its nodes at all times, whatever clients see ([`Watch`]).
     Invariant,
+    /// What a component promises, which stands on no node.
+    Component,
 }
 
 impl Display for Broke {
@@ -53,6 +55,7 @@ impl Display for Broke {
         match rules {
             Rules::Boundary => write!(f, "{node} broke the rules of the boundary: {how}"),
             Rules::Invariant => write!(f, "{node} broke an invariant of its protocol: {how}"),
+            Rules::Component => write!(f, "it broke its promise: {how}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Worlds: what runs a protocol, and what it does to it.
 
+pub mod callers;
 mod clock;
 pub mod model;
 pub mod sim;

@@ -49,13 +49,16 @@ mod walk;
 
 pub use before::{First, Happening, Lost, Only};
 pub use case::{Broken, Budget, Case, Invariants, Sometimes};
+pub(super) use heard::Heard;
 pub use search::{Limits, Order, World, explore};
+pub(super) use search::{Search, now};
 pub use state::{Action, Client, ClientEvent, Envelope, Events, Finding, Node, State};
 pub use walk::{Walks, walk};
 
 use crate::operation::{Operation, Subject};
+use crate::outcome::Broke;
 use judge::{record, verdict_of};
-use shakedown_checkers::history::History;
+use shakedown_checkers::history::{History, HistoryBuilder};
 use shakedown_checkers::model::ModelName;
 use shakedown_checkers::verdict::Verdict;
 use shorten::shorten;
@@ -190,6 +193,12 @@ impl Violation {
         let before = world.case.before.iter().map(Happening::to_string);
         let (steps, model) = (before.chain(steps.iter().map(Action::to_string)).collect(), P::Op::MODEL);
         Violation { finding, steps, history, model, verdict }
+    }
+
+    /// Of a component whose callers are on record nowhere but in the steps.
+    pub(super) fn of_component(broke: Broke, steps: Vec<String>, model: ModelName) -> Violation {
+        let history = HistoryBuilder::new().finish();
+        Violation { finding: Finding::Broke(broke), steps, history, model, verdict: vec![] }
     }
 
     /// What is wrong, in sentences.

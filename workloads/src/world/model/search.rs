@@ -84,12 +84,7 @@ pub fn explore<P: Subject>(case: &Case<P>, limits: &Limits) -> Exploration {
         case: case.clone(),
         judge: Judge::new(),
         heard: Heard::of(&case.remarks),
-        search: Some(Search {
-            limits: limits.clone(),
-            deadline: limits.deadline(),
-            expanded: AtomicUsize::new(0),
-            held_back: AtomicUsize::new(0),
-        }),
+        search: Some(Search::new(limits)),
     };
     let mut builder = world.checker().finish_when(HasDiscoveries::AnyFailures);
     if let Some(depth) = limits.depth_max {
@@ -97,40 +92,22 @@ pub fn explore<P: Subject>(case: &Case<P>, limits: &Limits) -> Exploration {
         builder = builder.target_max_depth(depth + 1);
     }
     match limits.order {
-        Order::Breadth => conclude(builder.spawn_bfs().join(), case, limits, start),
-        Order::Depth => conclude(builder.spawn_dfs().join(), case, limits, start),
+        Order::Breadth => conclude(builder.spawn_bfs().join(), case, start),
+        Order::Depth => conclude(builder.spawn_dfs().join(), case, start),
     }
 }
 
-fn conclude<P: Subject>(
-    checker: impl Checker<World<P>>,
-    case: &Case<P>,
-    limits: &Limits,
-    start: Instant,
-) -> Exploration {
+fn conclude<P: Subject>(checker: impl Checker<World<P>>, case: &Case<P>, start: Instant) -> Exploration {
     let elapsed = now() - start;
     let search = checker.model().search.as_ref().expect("explore searches");
-    let (expanded, held_back) = search.finish();
-    let unique_states = checker.unique_state_count();
+    search.finish();
     let mut discoveries = checker.discoveries();
     // Before the violation is told, for which some of it happens again.
     let heard: Vec<(&'static str, bool)> = checker.model().heard.iter().collect();
     let violation =
         discoveries.remove(CORRECT).map(|path| Violation::new(checker.model(), path.into_actions()));
     let sometimes = case.all_sometimes().into_iter().map(|(name, _)| (name, discoveries.contains_key(name)));
-    let stop = match (&violation, held_back) {
-        (Some(_), _) => Some(Stop::Violation),
-        (None, _) if expanded == unique_states => None,
-        (None, 0) => Some(Stop::Depth),
-        (None, _) if expanded >= limits.states_max => Some(Stop::States),
-        (None, _) if limits.is_stopped() => Some(Stop::Interrupted),
-        (None, _) => Some(Stop::Time),
-    };
-    let depth = checker.max_depth().saturating_sub(1);
-    let extent = match stop {
-        None => Extent::Exhaustive { unique_states },
-        Some(stop) => Extent::Bounded { unique_states, depth, elapsed, stop },
-    };
+    let extent = search.extent(&checker, violation.is_some(), elapsed);
     Exploration { extent, violation, sometimes: sometimes.chain(heard).collect() }
 }
 
@@ -142,31 +119,41 @@ pub struct World<P: Protocol> {
     search: Option<Search>,
 }
 
-/// A search by [`explore`].
-struct Search {
+/// A search within limits.
+pub(in crate::world) struct Search {
     limits: Limits,
     deadline: Option<Instant>,
-    /// States that the search went on from; `FINISHED` once it has ended.
+    /// States that the search went on from.
     expanded: AtomicUsize,
     /// States that it did not go on from, because a limit was reached.
     held_back: AtomicUsize,
+    /// It has ended, and is only retracing its steps.
+    is_finished: AtomicBool,
 }
 
 /// The wall clock: only how long a search may take depends on it.
 #[expect(clippy::disallowed_methods, reason = "the limit is one of the user's time, not of a world's")]
-pub(super) fn now() -> Instant {
+pub(in crate::world) fn now() -> Instant {
     Instant::now()
 }
 
-const FINISHED: usize = usize::MAX;
-
 impl Search {
-    /// Whether to go on from one more state.
-    fn admits(&self) -> bool {
-        let expanded = self.expanded.load(Ordering::Relaxed);
-        if expanded == FINISHED {
-            return true; // It is only retracing its steps.
+    pub(in crate::world) fn new(limits: &Limits) -> Search {
+        Search {
+            limits: limits.clone(),
+            deadline: limits.deadline(),
+            expanded: AtomicUsize::new(0),
+            held_back: AtomicUsize::new(0),
+            is_finished: AtomicBool::new(false),
         }
+    }
+
+    /// Whether to go on from one more state.
+    pub(in crate::world) fn admits(&self) -> bool {
+        if self.is_finished.load(Ordering::Relaxed) {
+            return true;
+        }
+        let expanded = self.expanded.load(Ordering::Relaxed);
         let is_late = || self.deadline.is_some_and(|deadline| now() >= deadline);
         let is_admitted = expanded < self.limits.states_max
             && self.held_back.load(Ordering::Relaxed) == 0
@@ -180,10 +167,31 @@ impl Search {
         is_admitted
     }
 
-    /// Ends the search: how many states it went on from, and how many not.
-    fn finish(&self) -> (usize, usize) {
-        let expanded = self.expanded.swap(FINISHED, Ordering::Relaxed);
-        (expanded, self.held_back.load(Ordering::Relaxed))
+    /// Ends the search.
+    pub(in crate::world) fn finish(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
+    }
+
+    /// How much `checker` has looked at in it.
+    pub(in crate::world) fn extent<M: Model>(
+        &self,
+        checker: &impl Checker<M>,
+        is_violated: bool,
+        elapsed: Duration,
+    ) -> Extent {
+        let (expanded, held_back) =
+            (self.expanded.load(Ordering::Relaxed), self.held_back.load(Ordering::Relaxed));
+        let unique_states = checker.unique_state_count();
+        let stop = match held_back {
+            _ if is_violated => Stop::Violation,
+            _ if expanded == unique_states => return Extent::Exhaustive { unique_states },
+            0 => Stop::Depth,
+            _ if expanded >= self.limits.states_max => Stop::States,
+            _ if self.limits.is_stopped() => Stop::Interrupted,
+            _ => Stop::Time,
+        };
+        let depth = checker.max_depth().saturating_sub(1);
+        Extent::Bounded { unique_states, depth, elapsed, stop }
     }
 }
 

@@ -1,0 +1,6 @@
+//! The patterns of [`shakedown_impls::resilience`] under load and trouble.
+
+pub mod bulkhead;
+pub mod circuit_breaker;
+pub(crate) mod component;
+pub mod dependency;
