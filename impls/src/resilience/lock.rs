@@ -33,6 +33,21 @@ impl<T: Send + 'static> Lock<T> for StdLock<T> {
     }
 }
 
+/// Shuttle's lock: it decides who is next whenever one is taken.
+#[cfg(test)]
+pub(crate) struct ShuttleLock<T>(shuttle::sync::Mutex<T>);
+
+#[cfg(test)]
+impl<T: Send + 'static> Lock<T> for ShuttleLock<T> {
+    fn new(value: T) -> ShuttleLock<T> {
+        ShuttleLock(shuttle::sync::Mutex::new(value))
+    }
+
+    fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
+        body(&mut self.0.lock().expect("nobody panics while holding it"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

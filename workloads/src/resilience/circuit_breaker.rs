@@ -7,8 +7,9 @@ pub mod ledger;
 use super::component::{Ask, Component, Guard, Witness};
 use crate::catalogue::Entry;
 use crate::world::WorldName;
+use crate::world::callers::ticks;
 use crate::world::sim::SERVER_NEMESES;
-use callers::{Callers, ticks};
+use callers::Callers;
 use shakedown_impls::mutants::Mutants;
 use shakedown_impls::resilience::circuit_breaker::{Config, Mutant};
 

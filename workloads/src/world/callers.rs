@@ -10,11 +10,25 @@
 use super::model::{Exploration, Heard, Limits, Search, Violation, now};
 use crate::outcome::{Broke, Rules};
 use shakedown_checkers::model::ModelName;
-use shakedown_impls::protocol::NodeId;
+use shakedown_impls::protocol::{NodeId, Time};
 use stateright::{Checker as _, HasDiscoveries, Model, Property};
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A scene's time goes by in ticks: so many.
+pub fn ticks(ticks: u32) -> Duration {
+    Duration::from_nanos(TICK_NS) * ticks
+}
+
+/// When so many ticks have gone by.
+pub fn time(ticks: u8) -> Time {
+    Time(u64::from(ticks) * TICK_NS)
+}
+
+/// A tick, in nanoseconds.
+pub const TICK_NS: u64 = 1_000_000;
 
 /// A component, those who use it, and what must hold.
 pub trait Scene: Clone + Send + Sync + 'static {

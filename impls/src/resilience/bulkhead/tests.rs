@@ -6,7 +6,7 @@ use super::*;
 use crate::mutants::Mutants;
 use crate::protocol::{Component as _, Time};
 use crate::resilience::clock::ManualClock;
-use crate::resilience::lock::Lock;
+use crate::resilience::lock::{Lock as _, ShuttleLock};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -205,19 +205,6 @@ async fn an_adaptive_limit_falls_when_calls_time_out_and_rises_again() {
             }
         }
         assert!(is_right(handle.limit()), "{}", handle.limit());
-    }
-}
-
-/// Shuttle's lock: it decides who is next whenever one is taken.
-struct ShuttleLock<T>(shuttle::sync::Mutex<T>);
-
-impl<T: Send + 'static> Lock<T> for ShuttleLock<T> {
-    fn new(value: T) -> ShuttleLock<T> {
-        ShuttleLock(shuttle::sync::Mutex::new(value))
-    }
-
-    fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
-        body(&mut self.0.lock().expect("nobody panics while holding it"))
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::mutants::Mutants;
 use crate::protocol::{Component as _, Time};
 use crate::resilience::clock::ManualClock;
-use crate::resilience::lock::Lock;
+use crate::resilience::lock::ShuttleLock;
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -309,19 +309,6 @@ async fn who_classifies_decides_what_a_failure_is() {
     assert_eq!(service.call(500).await, Ok(500));
     let Err(Error::Refused(refused)) = service.call(200).await else { panic!("it is open") };
     assert_eq!(refused.to_string(), "the circuit http is open: the call was not made");
-}
-
-/// Shuttle's lock: it decides who is next whenever one is taken.
-struct ShuttleLock<T>(shuttle::sync::Mutex<T>);
-
-impl<T: Send + 'static> Lock<T> for ShuttleLock<T> {
-    fn new(value: T) -> ShuttleLock<T> {
-        ShuttleLock(shuttle::sync::Mutex::new(value))
-    }
-
-    fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
-        body(&mut self.0.lock().expect("nobody panics while holding it"))
-    }
 }
 
 /// Four threads ask at the moment at which it becomes half open, and give back what they got. How many trials there

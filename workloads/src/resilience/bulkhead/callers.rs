@@ -1,19 +1,10 @@
 //! Callers at a bulkhead, for the model world: they ask, wait, notice that it is their turn, or go away; their calls end in
 //! every way; and time passes. A line of people and a number are kept beside it, and it must agree with them.
 
-use crate::world::callers::Scene;
-use shakedown_impls::protocol::{Component as _, Time};
+use crate::world::callers::{Scene, TICK_NS, time};
+use shakedown_impls::protocol::Component as _;
 use shakedown_impls::resilience::bulkhead::{Bulkhead, Config, End, Op, Ret, Ticket};
 use std::fmt::{self, Display};
-use std::time::Duration;
-
-/// A unit of the scene's time, in nanoseconds.
-const TICK_NS: u64 = 1_000_000;
-
-/// So many ticks, for a configuration.
-pub fn ticks(ticks: u32) -> Duration {
-    Duration::from_nanos(TICK_NS) * ticks
-}
 
 /// Callers at a bulkhead.
 #[derive(Clone, Debug)]
@@ -214,7 +205,7 @@ impl Callers {
     }
 
     fn apply(&self, now: &mut Now, op: Op) -> Ret {
-        now.bulkhead.apply(&self.config, Time(u64::from(now.ticks) * TICK_NS), op)
+        now.bulkhead.apply(&self.config, time(now.ticks), op)
     }
 
     /// The first in line have their turn, as far as there are places.

@@ -2,19 +2,10 @@
 //! order, while time passes. A ledger is told the same, and the breaker must agree with it.
 
 use super::ledger::{Ledger, SOMETIMES};
-use crate::world::callers::Scene;
+use crate::world::callers::{Scene, time};
 use shakedown_impls::protocol::{Component as _, Time};
 use shakedown_impls::resilience::circuit_breaker::{Call, CircuitBreaker, Config, Permit, State};
 use std::fmt::{self, Display};
-use std::time::Duration;
-
-/// A unit of the scene's time, in nanoseconds.
-const TICK_NS: u64 = 1_000_000;
-
-/// So many ticks, for a configuration.
-pub fn ticks(ticks: u32) -> Duration {
-    Duration::from_nanos(TICK_NS) * ticks
-}
 
 /// Callers at a breaker.
 #[derive(Clone, Debug)]
@@ -161,8 +152,4 @@ pub(super) fn agree(is: (State, u32), should_be: (State, u32)) -> Result<(), Str
         trials => format!("{state} with {trials} under way"),
     };
     Err(format!("it is {}, and should be {}", told(is), told(should_be)))
-}
-
-fn time(ticks: u8) -> Time {
-    Time(u64::from(ticks) * TICK_NS)
 }
