@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(right.extent, Extent::Exhaustive { unique_states: 4 });
         assert_eq!(right.unseen().collect::<Vec<_>>(), ["both have read"]);
         let wrong = explored(false, &Limits::default()).violation.expect("one addition is lost");
-        assert_eq!(wrong.steps, ["1", "1", "0", "0"].map(str::to_owned));
+        assert_eq!(wrong.steps, ["0", "1", "0", "1"].map(str::to_owned), "both read before either adds");
         assert_eq!(wrong.sentences(), ["it broke its promise: it is 1."]);
     }
 
