@@ -168,8 +168,7 @@ crate::mutants! {
         WindowNeverSlides = "window-never-slides",
         /// A trial that is cancelled is not given back: it waits for a result that nobody will bring.
         CancelledTrialKept = "cancelled-trial-kept",
-        /// A result counts whenever it comes: that of a call from before the outage closes the circuit. (Resilience4j
-        /// #1070 is a relative.)
+        /// A result counts whenever it comes: that of a call from before the outage closes the circuit.
         LateResultCounts = "late-result-counts",
         /// The first trial that succeeds closes the circuit, whatever the others do.
         FirstSuccessCloses = "first-success-closes",

@@ -1,6 +1,6 @@
 //! Chance that comes from a seed, so that callers who failed together do not all come back together.
 //!
-//! SplitMix64 (Steele, Lea & Flood, *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014, figure 16): eight
+//! SplitMix64 (Steele, Lea & Flood, *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014): eight
 //! bytes of state, every number once in its period. It is not for secrets.
 
 /// A source of numbers. Equal seeds give equal numbers.
