@@ -6,12 +6,13 @@
 //!
 //! Each pattern is a [`Component`](crate::protocol::Component), which knows neither clock nor thread, and a
 //! [`tower::Layer`](tower_layer::Layer) over it, which any tower stack takes. What several need is here: where a
-//! layer's time comes from ([`clock`]), chance from a seed ([`jitter`]), what happened lately ([`window`]), and
-//! the lock around a component that several tasks use ([`lock`]).
+//! layer's time comes from ([`clock`]), chance from a seed ([`jitter`]), what happened lately ([`window`]), what comes
+//! at a rate ([`token_bucket`]), and the lock around a component that several tasks use ([`lock`]).
 
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod jitter;
 pub mod lock;
+pub mod token_bucket;
 pub mod window;
