@@ -64,7 +64,8 @@ pub struct Config {
     pub max_wait_queue_size: u32,
     /// How long a call may wait.
     pub max_wait: Duration,
-    /// How long a call may take once it is under way. Past that it is dropped, and its place given back.
+    /// How long a call may take once it is under way. Past that it is dropped, and its place given back; so is that of a call for
+    /// which the service is not ready for as long.
     pub execution_timeout: Duration,
     /// Finds the limit out.
     pub adaptive: Option<Adaptive>,

@@ -99,7 +99,7 @@ pub struct Config {
 /// When it opens for slowness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowCalls {
-    /// A call that takes as long as this, or longer, is slow, whatever came of it.
+    /// A call that takes as long as this, or longer, is slow, whatever came of it; one that is given up after that time, too.
     pub duration: Duration,
     /// It opens when at least so many of a hundred calls in the window were slow; 1 to 100.
     pub threshold_percentage: u8,
@@ -137,6 +137,11 @@ impl Config {
             Some(span) => Reach::Time { span, buckets: Config::BUCKETS },
             None => Reach::Calls(self.closed_window_size),
         }
+    }
+
+    /// Whether it matters when a call ends, and how long it took, though the circuit is closed.
+    fn heeds_time(&self) -> bool {
+        self.slow_calls.is_some() || self.closed_window_time.is_some()
     }
 
     fn check(&self) {

@@ -55,6 +55,25 @@ impl Clock for ManualClock {
     }
 }
 
+/// A clock that shows how often it was read.
+#[cfg(test)]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CountingClock(Arc<AtomicU64>);
+
+#[cfg(test)]
+impl CountingClock {
+    pub(crate) fn readings(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+impl Clock for CountingClock {
+    fn now(&self) -> Time {
+        Time(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
 /// A duration in nanoseconds; what is longer than 584 years is that long.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -26,6 +26,7 @@ impl<T: Send + 'static> Lock<T> for StdLock<T> {
         StdLock(Mutex::new(value))
     }
 
+    #[inline]
     fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
         // An operation that panics leaves the component as it was before or after: none of them panics half way
         // but by a bug of ours, and then whoever comes next is better served by what is there than by a panic.

@@ -67,14 +67,24 @@ impl From<Mark> for Tally {
 /// The window.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// One part leaves at a time: a call, or a bucket of them. A ring.
-    parts: Vec<Tally>,
+    /// A ring: one part leaves at a time.
+    parts: Parts,
     /// The latest part: its place in the ring.
     at: usize,
-    /// How long a part lasts, and the number of the latest since the clock's origin; `None` where each call is a
-    /// part of its own.
-    bucket: Option<(u64, u64)>,
     sum: Tally,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Parts {
+    /// Each call is a part of its own, of two bytes.
+    Calls(Vec<Option<Mark>>),
+    Buckets {
+        tallies: Vec<Tally>,
+        /// How long one lasts.
+        width_ns: u64,
+        /// The number of the latest since the clock's origin.
+        latest: u64,
+    },
 }
 
 impl Window {
@@ -83,21 +93,29 @@ impl Window {
     /// # Panics
     /// If it has no room for anything.
     pub fn new(reach: Reach) -> Window {
-        let (parts, bucket) = match reach {
-            Reach::Calls(calls) => (calls, None),
-            Reach::Time { span, buckets } => (buckets, Some(((nanos(span) / u64::from(buckets)).max(1), 0))),
+        let (Reach::Calls(count) | Reach::Time { buckets: count, .. }) = reach;
+        assert!(count > 0, "a window has room for at least one part");
+        let parts = match reach {
+            Reach::Calls(_) => Parts::Calls(vec![None; count as usize]),
+            Reach::Time { span, .. } => Parts::Buckets {
+                tallies: vec![Tally::default(); count as usize],
+                width_ns: (nanos(span) / u64::from(count)).max(1),
+                latest: 0,
+            },
         };
-        assert!(parts > 0, "a window has room for at least one part");
-        Window { parts: vec![Tally::default(); parts as usize], at: 0, bucket, sum: Tally::default() }
+        Window { parts, at: 0, sum: Tally::default() }
     }
 
     /// Counts a call that ended `now`. A clock that has been set back counts for the latest bucket.
     pub fn add(&mut self, now: Time, mark: Mark) {
-        match self.bucket {
-            None => self.next_part(),
-            Some(_) => self.slide(now),
+        match self.parts {
+            Parts::Calls(_) => self.next_part(),
+            Parts::Buckets { .. } => self.slide(now),
         }
-        self.parts[self.at].add(mark);
+        match &mut self.parts {
+            Parts::Calls(marks) => marks[self.at] = Some(mark),
+            Parts::Buckets { tallies, .. } => tallies[self.at].add(mark),
+        }
         self.sum.add(mark);
     }
 
@@ -107,27 +125,44 @@ impl Window {
         self.sum
     }
 
+    /// The sums as of the latest step.
+    pub fn sum(&self) -> Tally {
+        self.sum
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.parts.fill(Tally::default());
+        match &mut self.parts {
+            Parts::Calls(marks) => marks.fill(None),
+            Parts::Buckets { tallies, .. } => tallies.fill(Tally::default()),
+        }
         self.sum = Tally::default();
     }
 
     /// Has buckets leave whose time is over.
     fn slide(&mut self, now: Time) {
-        let Some((width_ns, latest)) = self.bucket else { return };
-        let number = now.0 / width_ns;
-        let passed = number.saturating_sub(latest);
+        let Parts::Buckets { tallies, width_ns, latest } = &mut self.parts else { return };
+        let number = now.0 / *width_ns;
         // After a long pause everything has left, however long it was.
-        for _ in 0..passed.min(self.parts.len() as u64) {
+        let passed = number.saturating_sub(*latest).min(tallies.len() as u64);
+        *latest = number.max(*latest);
+        for _ in 0..passed {
             self.next_part();
         }
-        self.bucket = Some((width_ns, latest.max(number)));
     }
 
+    /// The oldest part leaves, and makes room for the next one.
     fn next_part(&mut self) {
-        self.at = (self.at + 1) % self.parts.len();
-        self.sum.subtract(std::mem::take(&mut self.parts[self.at]));
+        let len = match &self.parts {
+            Parts::Calls(marks) => marks.len(),
+            Parts::Buckets { tallies, .. } => tallies.len(),
+        };
+        self.at = if self.at + 1 < len { self.at + 1 } else { 0 };
+        let leaves = match &mut self.parts {
+            Parts::Calls(marks) => marks[self.at].take().map(Tally::from).unwrap_or_default(),
+            Parts::Buckets { tallies, .. } => std::mem::take(&mut tallies[self.at]),
+        };
+        self.sum.subtract(leaves);
     }
 }
 

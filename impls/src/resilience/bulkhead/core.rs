@@ -126,6 +126,21 @@ impl Bulkhead {
         self.turns.iter().copied()
     }
 
+    /// Whether anybody waits: then time matters to every step, for somebody's may be over.
+    pub(super) fn has_queue(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether whoever asks would have to wait, if there is room: then it matters from when on.
+    pub(super) fn is_full(&self) -> bool {
+        self.places_taken >= self.limit.calls()
+    }
+
+    /// The latest time that it was told.
+    pub(super) fn told(&self) -> Time {
+        self.now
+    }
+
     fn ask(&mut self, config: &Config) -> Ret {
         self.drop_late();
         let is_first = self.waiting.is_empty() || config.mutants.has(Mutant::NewcomersFirst);

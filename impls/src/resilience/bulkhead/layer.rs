@@ -12,6 +12,7 @@ use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use thiserror::Error;
@@ -46,7 +47,8 @@ impl<K: Clock, L: Lock<Inner>> BulkheadLayer<K, L> {
     /// If no call may be under way.
     pub fn with(name: &str, config: Config, clock: K) -> BulkheadLayer<K, L> {
         let lock = L::new(Inner { bulkhead: Bulkhead::new(&config), wakers: BTreeMap::new() });
-        let body = Body { name: name.into(), config, lock, clock, meters: Meters::new(name) };
+        let (meters, has_queue) = (Meters::new(name), AtomicBool::new(false));
+        let body = Body { name: name.into(), config, lock, clock, meters, has_queue };
         BulkheadLayer { handle: Handle(Arc::new(body)) }
     }
 
@@ -87,6 +89,9 @@ pub enum Refused {
     /// It has waited too long for its turn.
     #[error("the compartment had no place in time: the call was not made")]
     WaitedTooLong,
+    /// It had its place, and the service behind was not ready for it in [`Config::execution_timeout`].
+    #[error("the service was not ready in time: the call was not made")]
+    NotReady,
 }
 
 /// A service behind a bulkhead. It is always ready: a call waits for its place after it is made, and the inner
@@ -110,20 +115,30 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let handle = self.handle.clone();
-        let (ret, asked) = handle.apply(Op::Ask);
-        let before = |place, turn| Before { inner: self.inner.clone(), request: Some(request), place, turn };
-        let next = match ret {
-            Ret::Admitted => Next::Begin(before(Some(Place { handle, began: asked, is_taken: true }), None)),
-            Ret::Waits(ticket) => {
-                let late = Box::pin(sleep(self.handle.0.config.max_wait));
-                let turn = Turn { handle, ticket, since: asked, late, has_left: false };
-                Next::Begin(before(None, Some(Box::new(turn))))
-            }
-            _ => Next::Refused(handle.refuses(Refused::Full)),
+        let (ret, asked) = handle.ask();
+        let before = |place, turn| Before {
+            inner: self.inner.clone(),
+            request: Some(request),
+            place,
+            turn,
+            is_waiting: false,
         };
-        CallFuture { next, running: None, deadline: None, place: None }
+        let (next, deadline) = match ret {
+            Ret::Admitted => {
+                let place = Place { handle, began: asked, is_taken: true };
+                (Next::Begin(before(Some(place), None)), None)
+            }
+            Ret::Waits(ticket) => {
+                let late = sleep(handle.0.config.max_wait);
+                let turn = Turn { handle, ticket, since: asked, has_left: false };
+                (Next::Begin(before(None, Some(Box::new(turn)))), Some(late))
+            }
+            _ => (Next::Refused(handle.refuses(Refused::Full)), None),
+        };
+        CallFuture { next, running: None, deadline, place: None }
     }
 }
 
@@ -136,6 +151,7 @@ pin_project! {
         next: Next<S, R, K, L>,
         #[pin]
         running: Option<S::Future>,
+        // While it waits, of that; while it runs, of the call, from when it is first pending.
         #[pin]
         deadline: Option<Sleep>,
         place: Option<Place<K, L>>,
@@ -146,7 +162,7 @@ pin_project! {
 enum Next<S, R, K: Clock, L: Lock<Inner>> {
     Begin(Before<S, R, K, L>),
     Refused(Refused),
-    Run,
+    Run { has_deadline: bool },
 }
 
 struct Before<S, R, K: Clock, L: Lock<Inner>> {
@@ -154,6 +170,8 @@ struct Before<S, R, K: Clock, L: Lock<Inner>> {
     request: Option<R>,
     place: Option<Place<K, L>>,
     turn: Option<Box<Turn<K, L>>>,
+    /// Whether it has its place, and the service is not ready.
+    is_waiting: bool,
 }
 
 impl<S, R, K, L> Future for CallFuture<S, R, K, L>
@@ -164,13 +182,14 @@ where
 {
     type Output = Result<S::Response, Error<S::Error>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         match this.next {
             Next::Refused(refused) => return Poll::Ready(Err((*refused).into())),
             Next::Begin(before) => {
                 if let Some(turn) = &mut before.turn {
-                    match ready!(turn.poll(cx)) {
+                    match ready!(turn.poll(cx, this.deadline.as_mut())) {
                         Ok(place) => before.place = Some(place),
                         Err(refused) => {
                             *this.next = Next::Refused(refused);
@@ -179,17 +198,31 @@ where
                     }
                     before.turn = None;
                 }
-                // An `Err` drops the place with the future: the call says nothing of how many there may be.
-                ready!(before.inner.poll_ready(cx)).map_err(Error::Inner)?;
+                match before.inner.poll_ready(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    // An `Err` drops the place with the future: the call says nothing of how many there may be.
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::Inner(error))),
+                    Poll::Pending => {
+                        let place = before.place.as_ref().expect("it was admitted");
+                        // It holds a place: that is not for ever.
+                        if !std::mem::replace(&mut before.is_waiting, true) {
+                            this.deadline.set(Some(sleep(place.handle.0.config.execution_timeout)));
+                        }
+                        ready!(this.deadline.as_mut().as_pin_mut().expect("it is waiting").poll(cx));
+                        let refused = place.handle.refuses(Refused::NotReady);
+                        before.place = None;
+                        *this.next = Next::Refused(refused);
+                        return Poll::Ready(Err(refused.into()));
+                    }
+                }
                 let request = before.request.take().expect("a call begins once");
                 this.running.set(Some(before.inner.call(request)));
                 let mut place = before.place.take().expect("it was admitted");
                 place.begin();
-                this.deadline.set(Some(sleep(place.handle.0.config.execution_timeout)));
                 *this.place = Some(place);
-                *this.next = Next::Run;
+                *this.next = Next::Run { has_deadline: false };
             }
-            Next::Run => {}
+            Next::Run { .. } => {}
         }
         const AGAIN: &str = "a future is not polled after its end";
         let result = match this.running.as_mut().as_pin_mut().expect(AGAIN).poll(cx) {
@@ -199,6 +232,12 @@ where
                 result.map_err(Error::Inner)
             }
             Poll::Pending => {
+                // A call that ends at once needs no timer, and does not pay for one.
+                if matches!(this.next, Next::Run { has_deadline: false }) {
+                    let place = this.place.as_ref().expect(AGAIN);
+                    this.deadline.set(Some(sleep(place.handle.0.config.execution_timeout)));
+                    *this.next = Next::Run { has_deadline: true };
+                }
                 ready!(this.deadline.as_mut().as_pin_mut().expect(AGAIN).poll(cx));
                 // First it ends, then its place is free.
                 this.running.set(None);
@@ -220,13 +259,15 @@ struct Turn<K: Clock, L: Lock<Inner>> {
     handle: Handle<K, L>,
     ticket: Ticket,
     since: Time,
-    late: Pin<Box<Sleep>>,
     has_left: bool,
 }
 
 impl<K: Clock, L: Lock<Inner>> Turn<K, L> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Place<K, L>, Refused>> {
-        let is_late = self.late.as_mut().poll(cx).is_ready();
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        late: Pin<&mut Option<Sleep>>,
+    ) -> Poll<Result<Place<K, L>, Refused>> {
         let (ret, now) = self.handle.claim(self.ticket, cx.waker());
         match ret {
             Ret::Admitted => {
@@ -236,7 +277,9 @@ impl<K: Clock, L: Lock<Inner>> Turn<K, L> {
                 Poll::Ready(Ok(Place { handle: self.handle.clone(), began: now, is_taken: true }))
             }
             // Clocks need not agree: tokio's says that it is too late.
-            Ret::Waits(_) if !is_late => Poll::Pending,
+            Ret::Waits(_) if late.as_pin_mut().is_some_and(|late| late.poll(cx).is_pending()) => {
+                Poll::Pending
+            }
             _ => {
                 self.leave();
                 Poll::Ready(Err(self.handle.refuses(Refused::WaitedTooLong)))
@@ -246,7 +289,7 @@ impl<K: Clock, L: Lock<Inner>> Turn<K, L> {
 
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.has_left, true) {
-            self.handle.apply(Op::Leave(self.ticket));
+            self.handle.leave(self.ticket);
         }
     }
 }
@@ -265,9 +308,11 @@ struct Place<K: Clock, L: Lock<Inner>> {
 }
 
 impl<K: Clock, L: Lock<Inner>> Place<K, L> {
-    /// The call is made now: from here on its time counts.
+    /// The call is made now: from here on its time counts, if anybody learns from it.
     fn begin(&mut self) {
-        self.began = self.handle.0.clock.now();
+        if self.handle.0.config.adaptive.is_some() {
+            self.began = self.handle.0.clock.now();
+        }
     }
 
     fn end(mut self, end: End) {
@@ -278,9 +323,8 @@ impl<K: Clock, L: Lock<Inner>> Place<K, L> {
         if !std::mem::replace(&mut self.is_taken, false) {
             return;
         }
-        let took_ns = self.handle.0.clock.now().0.saturating_sub(self.began.0);
         self.handle.0.meters.ended(end);
-        self.handle.apply(Op::Release { end, took_ns });
+        self.handle.release(end, self.began);
     }
 }
 
@@ -306,6 +350,8 @@ struct Body<K, L> {
     lock: L,
     clock: K,
     meters: Meters,
+    /// Whether anybody waited after the last step: a guess, for whoever does not hold the lock.
+    has_queue: AtomicBool,
 }
 
 impl<K: Clock, L: Lock<Inner>> Handle<K, L> {
@@ -324,10 +370,18 @@ impl<K: Clock, L: Lock<Inner>> Handle<K, L> {
         self.0.lock.with(|inner| inner.bulkhead.waiting())
     }
 
+    fn ask(&self) -> (Ret, Time) {
+        let heeds_time = |bulkhead: &Bulkhead| bulkhead.has_queue() || bulkhead.is_full();
+        self.step(heeds_time, |inner, config, now| inner.bulkhead.apply(config, now, Op::Ask))
+    }
+
     fn claim(&self, ticket: Ticket, waker: &Waker) -> (Ret, Time) {
-        self.step(|inner, config, now| {
+        let heeds_time = |_: &Bulkhead| true;
+        // Dropped when the lock is free again: nobody knows what a waker does then.
+        let mut before = None;
+        self.step(heeds_time, |inner, config, now| {
             let ret = inner.bulkhead.apply(config, now, Op::Claim(ticket));
-            match ret {
+            before = match ret {
                 Ret::Waits(_) => inner.wakers.insert(ticket, waker.clone()),
                 _ => inner.wakers.remove(&ticket),
             };
@@ -335,28 +389,58 @@ impl<K: Clock, L: Lock<Inner>> Handle<K, L> {
         })
     }
 
-    fn apply(&self, op: Op) -> (Ret, Time) {
-        self.step(|inner, config, now| {
-            if let Op::Leave(ticket) = &op {
-                inner.wakers.remove(ticket);
-            }
-            inner.bulkhead.apply(config, now, op)
-        })
+    fn leave(&self, ticket: Ticket) {
+        let mut before = None;
+        self.step(Bulkhead::has_queue, |inner, config, now| {
+            before = inner.wakers.remove(&ticket);
+            inner.bulkhead.apply(config, now, Op::Leave(ticket))
+        });
+    }
+
+    fn release(&self, end: End, began: Time) {
+        let is_learning = self.0.config.adaptive.is_some();
+        let heeds_time = |bulkhead: &Bulkhead| is_learning || bulkhead.has_queue();
+        self.step(heeds_time, |inner, config, now| {
+            let took_ns = if is_learning { now.0.saturating_sub(began.0) } else { 0 };
+            inner.bulkhead.apply(config, now, Op::Release { end, took_ns })
+        });
     }
 
     /// One step of the bulkhead; wakes those whose turn it has become when the lock is free again.
-    fn step(&self, step: impl FnOnce(&mut Inner, &Config, Time) -> Ret) -> (Ret, Time) {
+    ///
+    /// Reading the clock takes longer than the rest of a step, so it is read only for steps that heed it; and, if it
+    /// can be foreseen, before the lock is taken.
+    #[inline]
+    fn step(
+        &self,
+        heeds_time: impl FnOnce(&Bulkhead) -> bool,
+        step: impl FnOnce(&mut Inner, &Config, Time) -> Ret,
+    ) -> (Ret, Time) {
         let body = &*self.0;
-        let now = body.clock.now();
-        let (ret, wake, counts) = body.lock.with(|inner| {
+        let foreseen = body.has_queue.load(Relaxed) || body.config.adaptive.is_some();
+        let read = foreseen.then(|| body.clock.now());
+        let (ret, now, wake, counts) = body.lock.with(|inner| {
+            let now = match read {
+                Some(now) => now,
+                None if heeds_time(&inner.bulkhead) => body.clock.now(),
+                None => inner.bulkhead.told(),
+            };
             let ret = step(inner, &body.config, now);
             let Inner { bulkhead, wakers } = inner;
+            if body.has_queue.load(Relaxed) != bulkhead.has_queue() {
+                body.has_queue.store(bulkhead.has_queue(), Relaxed);
+            }
             // Without a waker it is one who will ask before long, for a new ticket's future is yet to be polled.
-            let wake: Vec<Waker> = bulkhead.called().filter_map(|ticket| wakers.remove(&ticket)).collect();
-            (ret, wake, [bulkhead.under_way(), bulkhead.waiting(), bulkhead.limit()])
+            let mut called = bulkhead.called().filter_map(|ticket| wakers.remove(&ticket));
+            // None, or one, nearly always: no need to allocate.
+            let wake = called.next().map(|first| (first, called.collect::<Vec<Waker>>()));
+            (ret, now, wake, [bulkhead.under_way(), bulkhead.waiting(), bulkhead.limit()])
         });
         body.meters.counts(counts);
-        wake.into_iter().for_each(Waker::wake);
+        if let Some((first, others)) = wake {
+            first.wake();
+            others.into_iter().for_each(Waker::wake);
+        }
         (ret, now)
     }
 
@@ -364,6 +448,7 @@ impl<K: Clock, L: Lock<Inner>> Handle<K, L> {
         match refused {
             Refused::Full => self.0.meters.full.increment(1),
             Refused::WaitedTooLong => self.0.meters.waited_too_long.increment(1),
+            Refused::NotReady => self.0.meters.not_ready.increment(1),
         }
         tracing::debug!(bulkhead = &*self.0.name, %refused, "refused");
         refused
@@ -378,6 +463,7 @@ struct Meters {
     said_nothing: Counter,
     full: Counter,
     waited_too_long: Counter,
+    not_ready: Counter,
     under_way: Gauge,
     waiting: Gauge,
     limit: Gauge,
@@ -395,6 +481,7 @@ impl Meters {
             said_nothing: calls("said-nothing"),
             full: calls("refused-full"),
             waited_too_long: calls("refused-waited-too-long"),
+            not_ready: calls("refused-not-ready"),
             under_way: gauge!("bulkhead_under_way", "bulkhead" => label()),
             waiting: gauge!("bulkhead_waiting", "bulkhead" => label()),
             limit: gauge!("bulkhead_limit", "bulkhead" => label()),

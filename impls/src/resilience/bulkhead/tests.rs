@@ -5,7 +5,7 @@ use super::core::Op;
 use super::*;
 use crate::mutants::Mutants;
 use crate::protocol::{Component as _, Time};
-use crate::resilience::clock::ManualClock;
+use crate::resilience::clock::{CountingClock, ManualClock};
 use crate::resilience::lock::{Lock as _, ShuttleLock};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -161,6 +161,39 @@ async fn a_queue_is_bounded_fair_and_left_in_time() {
     assert_eq!((begin.elapsed().as_millis() / 2, handle.waiting()), (25, 0));
     for call in long {
         assert!(call.await.unwrap().is_ok());
+    }
+}
+
+// Where nobody waits, nobody wants to know when a call was, unless a limit is learned from it.
+#[tokio::test(start_paused = true)]
+async fn the_clock_is_read_for_those_who_wait_and_those_who_learn() {
+    let readings = |adaptive| async move {
+        let clock = CountingClock::default();
+        let layer: BulkheadLayer<_> =
+            BulkheadLayer::with("x", Config { adaptive, ..config() }, clock.clone());
+        let mut service = layer.layer(service_fn(|()| std::future::ready(Ok::<_, ()>(()))));
+        let (first, second) = (service.call(()), service.call(()));
+        assert_eq!((first.await, second.await), (Ok(()), Ok(())));
+        clock.readings()
+    };
+    assert_eq!(readings(None).await, 0);
+    // Asked, begun and ended, twice.
+    assert_eq!(readings(Some(Adaptive::Gradient { tolerance_percentage: 50 })).await, 6);
+}
+
+// When the first of them comes, nobody has looked at a clock for long.
+#[tokio::test(start_paused = true)]
+async fn who_comes_late_waits_as_long_as_may_be() {
+    let (mut service, _) = sleeper(Config { execution_timeout: Duration::from_secs(1), ..config() });
+    let long: Vec<_> = (0..2).map(|_| tokio::spawn(service.call((900, 0)))).collect();
+    sleep(Duration::from_millis(500)).await;
+    let begin = Moment::now();
+    let (first, second) = (tokio::spawn(service.call((1, 0))), service.call((1, 0)));
+    assert_eq!(second.await, Err(Error::Refused(Refused::WaitedTooLong)));
+    assert_eq!(first.await.unwrap(), Err(Error::Refused(Refused::WaitedTooLong)));
+    assert_eq!(begin.elapsed().as_millis() / 2, 25);
+    for call in long {
+        assert_eq!(call.await.unwrap(), Ok(900));
     }
 }
 

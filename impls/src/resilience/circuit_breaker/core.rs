@@ -182,22 +182,37 @@ impl CircuitBreaker {
         self.window.tally(self.now.max(now))
     }
 
+    /// Whether time does not matter to a call that asks, nor to one that has not failed: they find the circuit
+    /// closed, and leave it closed.
+    pub(super) fn is_timeless(&self, config: &Config) -> bool {
+        let Tally { calls, failed, .. } = self.window.sum();
+        // A good call can open the circuit, too: the one that makes the window's calls enough to conclude from.
+        let stays_closed = failed == 0 || calls >= config.minimum_calls;
+        matches!(self.inner, Inner::Closed) && stays_closed && !config.heeds_time()
+    }
+
+    /// The latest time that it was told.
+    pub(super) fn told(&self) -> Time {
+        self.now
+    }
+
     /// May a call pass? `Err`: after how many nanoseconds asking again may help, if that is known.
     pub fn ask(&mut self, config: &Config, now: Time) -> Result<Permit, Option<u64>> {
         self.pass_time(config, now);
         let free = config.mutants.has(Mutant::FirstTrialFree) && self.is_due();
         if self.is_due() {
-            let until = Time(self.now.0.saturating_add(nanos(config.half_open_timeout)));
-            self.change(Inner::HalfOpen { until, under_way: 0, ended: Tally::default() });
+            self.change(Inner::HalfOpen { until: self.now, under_way: 0, ended: Tally::default() });
         }
         match (self.mode, &mut self.inner) {
             (Mode::ForcedOpen, _) => Err(None),
             (Mode::ForcedClosed, _) | (_, Inner::Closed) => Ok(self.permit(false)),
             (_, Inner::Open { until }) => Err(Some(until.0 - self.now.0)),
-            (_, Inner::HalfOpen { under_way, ended, .. }) => {
+            (_, Inner::HalfOpen { until, under_way, ended }) => {
                 if *under_way + ended.calls >= config.half_open_allowed_requests {
                     return Err(None);
                 }
+                // Trials have their time from the last one on: where calls are rare, waiting for the next is no failure.
+                *until = Time(self.now.0.saturating_add(nanos(config.half_open_timeout)));
                 if !free && !config.mutants.has(Mutant::TrialCountedLate) {
                     *under_way += 1;
                 }
@@ -214,15 +229,16 @@ impl CircuitBreaker {
             return;
         }
         let is_slow = |slow: SlowCalls| took_ns >= nanos(slow.duration);
+        // Who gives a call up that was slow already has said something.
         let mark = Mark { failed: call == Call::Failed, slow: config.slow_calls.is_some_and(is_slow) };
         match &mut self.inner {
-            Inner::Closed if call != Call::SaidNothing => {
+            Inner::Closed if call != Call::SaidNothing || mark.slow => {
                 self.window.add(self.now, mark);
                 self.look_at_window(config);
             }
             Inner::Closed | Inner::Open { .. } => {}
             Inner::HalfOpen { under_way, ended, .. } => {
-                if call == Call::SaidNothing {
+                if call == Call::SaidNothing && !mark.slow {
                     if !config.mutants.has(Mutant::CancelledTrialKept) {
                         *under_way = under_way.saturating_sub(1);
                     }
@@ -253,7 +269,7 @@ impl CircuitBreaker {
 
     fn pass_time(&mut self, config: &Config, now: Time) {
         self.now = self.now.max(now);
-        let is_over = matches!(self.inner, Inner::HalfOpen { until, .. } if until <= self.now);
+        let is_over = matches!(self.inner, Inner::HalfOpen { until, under_way, .. } if under_way > 0 && until <= self.now);
         if is_over && !config.mutants.has(Mutant::TrialsNeverTimeOut) {
             self.open(config);
         }

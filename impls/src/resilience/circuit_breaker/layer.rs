@@ -12,6 +12,7 @@ use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use thiserror::Error;
@@ -46,7 +47,8 @@ impl<C, K: Clock, L: Lock<CircuitBreaker>> CircuitBreakerLayer<C, K, L> {
     /// If the configuration contradicts itself.
     pub fn with(name: &str, config: Config, classify: C, clock: K) -> CircuitBreakerLayer<C, K, L> {
         let breaker = L::new(CircuitBreaker::new(&config));
-        let body = Body { name: name.into(), config, breaker, clock, meters: Meters::new(name) };
+        let (meters, is_closed) = (Meters::new(name), AtomicBool::new(true));
+        let body = Body { name: name.into(), config, breaker, clock, meters, is_closed };
         CircuitBreakerLayer { handle: Handle(Arc::new(body)), classify }
     }
 
@@ -137,16 +139,17 @@ where
         self.inner.poll_ready(cx).map_err(Error::Inner)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        let classify = self.classify.clone();
-        match self.handle.ask() {
+        let progress = match self.handle.ask() {
             // If `call` panics, the guard is dropped, and that counts.
             Ok(guard) => {
                 let inner = self.inner.call(request);
-                CallFuture { inner: Some(inner), guard: Some(guard), classify, refused: None }
+                Progress::Made { inner, guard: Some(guard), classify: self.classify.clone() }
             }
-            Err(refused) => CallFuture { inner: None, guard: None, classify, refused: Some(refused) },
-        }
+            Err(refused) => Progress::Refused { refused: Some(refused) },
+        };
+        CallFuture { progress }
     }
 }
 
@@ -154,10 +157,22 @@ pin_project! {
     /// A call behind a circuit breaker. Dropped before its end, it gives back what it was admitted with.
     pub struct CallFuture<F, C, K: Clock, L: Lock<CircuitBreaker>> {
         #[pin]
-        inner: Option<F>,
-        guard: Option<Guard<K, L>>,
-        classify: C,
-        refused: Option<Refused>,
+        progress: Progress<F, C, K, L>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum Progress<F, C, K: Clock, L: Lock<CircuitBreaker>> {
+        Made {
+            #[pin]
+            inner: F,
+            guard: Option<Guard<K, L>>,
+            classify: C,
+        },
+        Refused {
+            refused: Option<Refused>,
+        },
     }
 }
 
@@ -170,15 +185,17 @@ where
 {
     type Output = Result<T, Error<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const AGAIN: &str = "a future is not polled after its end";
-        let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else {
-            return Poll::Ready(Err(this.refused.take().expect(AGAIN).into()));
-        };
-        let result = ready!(inner.poll(cx));
-        this.guard.take().expect(AGAIN).settle(this.classify.classify(result.as_ref()));
-        Poll::Ready(result.map_err(Error::Inner))
+        match self.project().progress.project() {
+            Projected::Made { inner, guard, classify } => {
+                let result = ready!(inner.poll(cx));
+                guard.take().expect(AGAIN).settle(classify.classify(result.as_ref()));
+                Poll::Ready(result.map_err(Error::Inner))
+            }
+            Projected::Refused { refused } => Poll::Ready(Err(refused.take().expect(AGAIN).into())),
+        }
     }
 }
 
@@ -191,6 +208,8 @@ struct Body<K, L> {
     breaker: L,
     clock: K,
     meters: Meters,
+    /// What it was after the last change: a guess, for whoever does not hold the lock.
+    is_closed: AtomicBool,
 }
 
 impl<K: Clock, L: Lock<CircuitBreaker>> Handle<K, L> {
@@ -217,12 +236,14 @@ impl<K: Clock, L: Lock<CircuitBreaker>> Handle<K, L> {
 
     /// Overrides it, or has it decide by itself again, from the beginning.
     pub fn override_with(&self, mode: Mode) {
-        self.apply(|breaker, config, now| breaker.override_with(config, now, mode));
+        self.apply(|_, _| true, |breaker, config, now| breaker.override_with(config, now, mode));
     }
 
     /// Asks for a call that no service makes: whoever gets a guard makes it, and says what came of it.
+    #[inline]
     pub fn ask(&self) -> Result<Guard<K, L>, Refused> {
-        let (asked, began) = self.apply(|breaker, config, now| (breaker.ask(config, now), now));
+        let heeds_time = |breaker: &CircuitBreaker, config: &Config| !breaker.is_timeless(config);
+        let (asked, began) = self.apply(heeds_time, |breaker, config, now| (breaker.ask(config, now), now));
         match asked {
             Ok(permit) => Ok(Guard { handle: self.clone(), permit: Some(permit), began }),
             Err(retry_after_ns) => {
@@ -233,11 +254,31 @@ impl<K: Clock, L: Lock<CircuitBreaker>> Handle<K, L> {
     }
 
     /// One step of the breaker. What it changed is reported when the lock is free again.
-    fn apply<R>(&self, step: impl FnOnce(&mut CircuitBreaker, &Config, Time) -> R) -> R {
-        let now = self.0.clock.now();
-        let (result, before, after) = self.0.breaker.with(|breaker| {
+    ///
+    /// Reading the clock takes longer than the rest of a step, so it is read only for steps that heed it; and, if it
+    /// can be foreseen, before the lock is taken.
+    #[inline]
+    fn apply<R>(
+        &self,
+        heeds_time: impl FnOnce(&CircuitBreaker, &Config) -> bool,
+        step: impl FnOnce(&mut CircuitBreaker, &Config, Time) -> R,
+    ) -> R {
+        let Body { config, breaker, clock, is_closed, .. } = &*self.0;
+        let foreseen = config.heeds_time() || !is_closed.load(Relaxed);
+        let read = foreseen.then(|| clock.now());
+        let (result, before, after) = breaker.with(|breaker| {
             let before = breaker.state();
-            (step(breaker, &self.0.config, now), before, breaker.state())
+            let now = match read {
+                Some(now) => now,
+                None if heeds_time(breaker, config) => clock.now(),
+                None => breaker.told(),
+            };
+            let result = step(breaker, config, now);
+            let after = breaker.state();
+            if before != after {
+                is_closed.store(after == State::Closed, Relaxed);
+            }
+            (result, before, after)
         });
         if before != after {
             self.report(before, after);
@@ -245,6 +286,7 @@ impl<K: Clock, L: Lock<CircuitBreaker>> Handle<K, L> {
         result
     }
 
+    #[cold]
     fn report(&self, before: State, after: State) {
         let name = &*self.0.name;
         match after {
@@ -277,6 +319,7 @@ impl<K: Clock, L: Lock<CircuitBreaker>> Guard<K, L> {
         self.end(call);
     }
 
+    #[inline]
     fn end(&mut self, call: Call) {
         let Some(permit) = self.permit.take() else { return };
         let meters = &self.handle.0.meters;
@@ -285,7 +328,9 @@ impl<K: Clock, L: Lock<CircuitBreaker>> Guard<K, L> {
             Call::Failed => meters.failed.increment(1),
             Call::SaidNothing => meters.said_nothing.increment(1),
         }
-        self.handle.apply(|breaker, config, now| {
+        let heeds_time =
+            |breaker: &CircuitBreaker, config: &Config| call == Call::Failed || !breaker.is_timeless(config);
+        self.handle.apply(heeds_time, |breaker, config, now| {
             let took_ns = now.0.saturating_sub(self.began.0);
             breaker.settle(config, now, &permit, call, took_ns);
         });

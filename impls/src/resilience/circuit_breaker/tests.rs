@@ -4,7 +4,7 @@
 use super::*;
 use crate::mutants::Mutants;
 use crate::protocol::{Component as _, Time};
-use crate::resilience::clock::ManualClock;
+use crate::resilience::clock::{CountingClock, ManualClock, nanos};
 use crate::resilience::lock::ShuttleLock;
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -259,6 +259,41 @@ fn half_open() -> (CircuitBreakerLayer<ResultIsAll, ManualClock>, ManualClock) {
     (layer, clock)
 }
 
+// Of a call that changes nothing nobody wants to know when it was; a failure may open the circuit.
+#[test]
+fn the_clock_is_read_for_what_heeds_it() {
+    let readings = |config, call| {
+        let clock = CountingClock::default();
+        let layer = CircuitBreakerLayer::<_, _>::with("x", config, ResultIsAll, clock.clone());
+        for _ in 0..3 {
+            layer.handle().ask().expect("it is closed").settle(call);
+        }
+        clock.readings()
+    };
+    let slow_calls = Some(SlowCalls { duration: Duration::from_secs(1), threshold_percentage: 50 });
+    let slow = Config { slow_calls, ..config() };
+    let timed = Config { closed_window_time: Some(Duration::from_secs(1)), ..config() };
+    assert_eq!([config(), slow, timed].map(|config| readings(config, Call::Succeeded)), [0, 6, 6]);
+    // The first question finds nothing that has failed; those after it may complete a window of failures.
+    assert_eq!(readings(config(), Call::Failed), 5);
+}
+
+// Two failures, then a pause, then the good call with which there are enough to conclude from: it opens now.
+#[test]
+fn a_good_call_that_opens_it_opens_it_for_the_whole_time() {
+    let clock = ManualClock::default();
+    let layer: CircuitBreakerLayer<_, _> =
+        CircuitBreakerLayer::with("x", config(), ResultIsAll, clock.clone());
+    let handle = layer.handle();
+    for call in [Call::Failed, Call::Failed, Call::Succeeded, Call::Succeeded] {
+        assert_eq!(handle.state(), State::Closed);
+        clock.advance(Duration::from_millis(70));
+        handle.ask().expect("it is closed").settle(call);
+    }
+    let refused = handle.ask().expect_err("it is open");
+    assert_eq!(refused.retry_after, Some(Duration::from_millis(100)));
+}
+
 #[tokio::test]
 async fn a_caller_that_is_cancelled_leaks_no_trial() {
     let (layer, _) = half_open();
@@ -351,4 +386,22 @@ fn trials_at_most(mutants: Mutants<Mutant>) -> u32 {
 fn threads_that_race_get_as_many_trials_as_there_are() {
     assert_eq!(trials_at_most(Mutants::default()), 2);
     assert!(trials_at_most(Mutants::only(Mutant::TrialCountedLate)) > 2);
+}
+
+// Where calls are rare, waiting for the next trial is no failure of those that ended.
+#[test]
+fn trials_that_come_seldom_close_it_too() {
+    let config = Config { half_open_allowed_requests: 3, ..config() };
+    let mut breaker = CircuitBreaker::new(&config);
+    let mut now = Time(0);
+    let mut call = |breaker: &mut CircuitBreaker, call, apart: Duration| {
+        now = Time(now.0 + nanos(apart));
+        if let Ok(permit) = breaker.ask(&config, now) {
+            breaker.settle(&config, now, &permit, call, 0);
+        }
+    };
+    (0..50).for_each(|_| call(&mut breaker, Call::Failed, Duration::from_nanos(1)));
+    assert_eq!(breaker.state(), State::Open);
+    (0..3).for_each(|_| call(&mut breaker, Call::Succeeded, config.reset_timeout_max * 3));
+    assert_eq!(breaker.state(), State::Closed);
 }

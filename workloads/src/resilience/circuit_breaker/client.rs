@@ -32,7 +32,8 @@ pub(super) fn through_breakers(mutants: Mutants<Mutant>, seed: u64, witness: Wit
         closed_window_size: 8,
         minimum_calls: 4,
         half_open_allowed_requests: 2,
-        half_open_timeout: Duration::from_millis(100),
+        // Some calls take longer.
+        half_open_timeout: Duration::from_millis(40),
         reset_timeout: Duration::from_millis(40),
         reset_timeout_max: Duration::from_millis(160),
         // The ledger knows none.

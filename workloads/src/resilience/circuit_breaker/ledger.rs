@@ -21,7 +21,7 @@ enum Is {
     Closed { ended: Vec<bool> },
     /// When it may be asked again, and how often it has opened in a row.
     Open { until_ns: u64, openings: u32 },
-    /// Until when it has to be decided; trials under way; of those that ended, whether they failed.
+    /// Until when those under way have to end; trials under way; of those that ended, whether they failed.
     HalfOpen { until_ns: u64, openings: u32, under_way: u32, ended: Vec<bool> },
 }
 
@@ -50,8 +50,7 @@ impl Ledger {
         if let Is::Open { until_ns, openings } = self.is
             && until_ns <= self.now_ns
         {
-            let until_ns = self.now_ns + config.half_open_timeout.as_nanos() as u64;
-            self.change(Is::HalfOpen { until_ns, openings, under_way: 0, ended: vec![] });
+            self.change(Is::HalfOpen { until_ns: self.now_ns, openings, under_way: 0, ended: vec![] });
         }
         let passes = match &mut self.is {
             Is::Closed { .. } => true,
@@ -59,8 +58,11 @@ impl Ledger {
                 seen.push("a call is refused while it is open");
                 false
             }
-            Is::HalfOpen { under_way, ended, .. } => {
+            Is::HalfOpen { until_ns, under_way, ended, .. } => {
                 let is_free = *under_way + (ended.len() as u32) < config.half_open_allowed_requests;
+                if is_free {
+                    *until_ns = self.now_ns + config.half_open_timeout.as_nanos() as u64;
+                }
                 *under_way += u32::from(is_free);
                 seen.extend((!is_free).then_some("a call is refused for there are enough trials"));
                 is_free
@@ -129,8 +131,9 @@ impl Ledger {
     /// Trials that take too long have failed.
     fn pass_time(&mut self, config: &Config, now_ns: u64, seen: &mut Vec<&'static str>) {
         self.now_ns = self.now_ns.max(now_ns);
-        if let Is::HalfOpen { until_ns, openings, .. } = self.is
+        if let Is::HalfOpen { until_ns, openings, under_way, .. } = self.is
             && until_ns <= self.now_ns
+            && under_way > 0
         {
             seen.push("trials take too long");
             self.open(config, openings);
