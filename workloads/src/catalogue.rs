@@ -30,8 +30,10 @@ pub fn all() -> &'static [&'static dyn Pattern] {
     static ALL: &[&dyn Pattern] = &[
         &crate::replication::leaderless::abd::Register,
         &crate::replication::raft::RAFT,
+        &crate::resilience::backpressure::BACKPRESSURE,
         &crate::resilience::bulkhead::BULKHEAD,
         &crate::resilience::circuit_breaker::CIRCUIT_BREAKER,
+        &crate::resilience::retry::RETRY,
         #[cfg(feature = "peers")]
         &crate::replication::raft::tikv::TIKV,
         #[cfg(feature = "peers")]

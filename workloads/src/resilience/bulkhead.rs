@@ -3,7 +3,7 @@
 pub mod callers;
 mod client;
 
-use super::component::{Ask, Component, Guard, Witness};
+use super::component::{Ask, Case, Component, Guard, Witness};
 use crate::catalogue::Entry;
 use crate::world::WorldName;
 use crate::world::callers::ticks;
@@ -21,7 +21,6 @@ pub struct Compartment;
 
 impl Component for Compartment {
     type Mutant = Mutant;
-    type Scene = Callers;
 
     const ENTRY: Entry = Entry {
         name: "resilience/bulkhead",
@@ -36,7 +35,7 @@ impl Component for Compartment {
         nemeses: &SERVER_NEMESES,
     };
 
-    fn cases(mutants: Mutants<Mutant>) -> Vec<(&'static str, Callers)> {
+    fn cases(mutants: Mutants<Mutant>) -> Vec<(&'static str, Case)> {
         let config = Config {
             max_concurrent_calls: 1,
             max_wait_queue_size: 2,
@@ -50,15 +49,15 @@ impl Component for Compartment {
         vec![
             (
                 "three callers of two calls each, one at a time",
-                Callers { config, callers: 3, calls: 2, ticks: 2 },
+                Box::new(Callers { config, callers: 3, calls: 2, ticks: 2 }),
             ),
             (
                 "four callers, two at a time and room for one",
-                Callers { config: two, callers: 4, calls: 1, ticks: 1 },
+                Box::new(Callers { config: two, callers: 4, calls: 1, ticks: 1 }),
             ),
             (
                 "three callers of two calls each, and a limit that falls and rises",
-                Callers { config: grows, callers: 3, calls: 2, ticks: 1 },
+                Box::new(Callers { config: grows, callers: 3, calls: 2, ticks: 1 }),
             ),
         ]
     }

@@ -4,7 +4,7 @@ pub mod callers;
 mod client;
 pub mod ledger;
 
-use super::component::{Ask, Component, Guard, Witness};
+use super::component::{Ask, Case, Component, Guard, Witness};
 use crate::catalogue::Entry;
 use crate::world::WorldName;
 use crate::world::callers::ticks;
@@ -21,7 +21,6 @@ pub struct Breaker;
 
 impl Component for Breaker {
     type Mutant = Mutant;
-    type Scene = Callers;
 
     const ENTRY: Entry = Entry {
         name: "resilience/circuit_breaker",
@@ -38,7 +37,7 @@ impl Component for Breaker {
         nemeses: &SERVER_NEMESES,
     };
 
-    fn cases(mutants: Mutants<Mutant>) -> Vec<(&'static str, Callers)> {
+    fn cases(mutants: Mutants<Mutant>) -> Vec<(&'static str, Case)> {
         let config = Config {
             failure_threshold_percentage: 100,
             closed_window_size: 2,
@@ -55,15 +54,15 @@ impl Component for Breaker {
         vec![
             (
                 "two callers of three calls each; both calls of the window have to fail, and both trials",
-                Callers { config: config.clone(), callers: 2, calls: 3, ticks: 3 },
+                Box::new(Callers { config: config.clone(), callers: 2, calls: 3, ticks: 3 }),
             ),
             (
                 "three callers of two calls each, for two trials",
-                Callers { config, callers: 3, calls: 2, ticks: 3 },
+                Box::new(Callers { config, callers: 3, calls: 2, ticks: 3 }),
             ),
             (
                 "two callers of three calls each; of a window of three, two calls have to fail",
-                Callers { config: three, callers: 2, calls: 3, ticks: 3 },
+                Box::new(Callers { config: three, callers: 2, calls: 3, ticks: 3 }),
             ),
         ]
     }

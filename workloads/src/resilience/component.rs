@@ -34,17 +34,37 @@ use std::rc::Rc;
 pub(crate) trait Component: Sync {
     /// Its mistakes.
     type Mutant: Mutant;
-    /// Its callers in the model world.
-    type Scene: Scene;
 
     /// What there is to know of it.
     const ENTRY: Entry;
 
-    /// Small cases: what they show, and what they are.
-    fn cases(mutants: Mutants<Self::Mutant>) -> Vec<(&'static str, Self::Scene)>;
+    /// Small cases of its callers, for the model world: what they show, and what they are.
+    fn cases(mutants: Mutants<Self::Mutant>) -> Vec<(&'static str, Case)>;
 
     /// How clients ask a server through it.
     fn client(mutants: Mutants<Self::Mutant>, seed: u64, witness: Witness) -> Ask;
+}
+
+/// A scene of any kind.
+pub(crate) type Case = Box<dyn AnyScene>;
+
+/// What is done with a scene.
+pub(crate) trait AnyScene {
+    /// Takes every order of its steps.
+    fn explore(&self, limits: &Limits) -> Exploration;
+
+    /// Opens stateright's explorer on it.
+    fn serve(&self, address: SocketAddr);
+}
+
+impl<S: Scene> AnyScene for S {
+    fn explore(&self, limits: &Limits) -> Exploration {
+        callers::explore(self, Op::MODEL, limits)
+    }
+
+    fn serve(&self, address: SocketAddr) {
+        callers::serve(self, address);
+    }
 }
 
 /// Asks a server.
@@ -138,16 +158,16 @@ impl<C: Component> Pattern for Guard<C> {
         mutant: Option<&str>,
         limits: &Limits,
     ) -> Result<Exploration, RequestError> {
-        Ok(callers::explore(&nth_case::<C>(case, mutant)?, Op::MODEL, limits))
+        Ok(nth_case::<C>(case, mutant)?.explore(limits))
     }
 
     fn serve(&self, case: usize, mutant: Option<&str>, address: SocketAddr) -> Result<(), RequestError> {
-        callers::serve(&nth_case::<C>(case, mutant)?, address);
+        nth_case::<C>(case, mutant)?.serve(address);
         Ok(())
     }
 }
 
-fn nth_case<C: Component>(case: usize, mutant: Option<&str>) -> Result<C::Scene, RequestError> {
+fn nth_case<C: Component>(case: usize, mutant: Option<&str>) -> Result<Case, RequestError> {
     let mut cases = C::cases(mutants_named(C::ENTRY.name, mutant)?);
     if case == 0 || case > cases.len() {
         return Err(RequestError::Case { pattern: C::ENTRY.name, case, cases: cases.len() });
@@ -162,8 +182,12 @@ fn ran<C: Component>(mutants: Mutants<C::Mutant>, scenario: &Scenario<Op>, manne
 fn outcome<C: Component>(mutants: Mutants<C::Mutant>, scenario: &Scenario<Op>, manner: &Manner) -> Outcome {
     let (dependency, witness) = (Dependency::new(scenario), Witness::default());
     let ask = C::client(mutants, scenario.seed, witness.clone());
-    let serve = move |server| dependency.clone().serve(server);
+    let servers = dependency.clone();
+    let serve = move |server| servers.clone().serve(server);
     let mut outcome = run_server_with(scenario, manner, serve, ask);
+    let counts = dependency.counts();
+    witness.saw((counts.too_late.get() > 0).then_some("a server leaves what is too late"));
+    witness.saw((counts.known.get() > 0).then_some("a server knows a call by its key"));
     let seen = witness.0.take();
     outcome.notes.extend(seen.happened);
     if let Some(how) = seen.wrong {

@@ -1,7 +1,7 @@
 //! Clients that call HTTP servers through bulkheads, one for each server; and a witness, who counts.
 
 use crate::resilience::component::{Ask, Witness};
-use crate::resilience::dependency::{CallError, call};
+use crate::resilience::dependency::{CallError, Watched, Watcher};
 use crate::world::sim::AskError;
 use shakedown_impls::mutants::Mutants;
 use shakedown_impls::object::register::{Op, Ret};
@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -48,7 +47,7 @@ pub(super) fn through_compartments(mutants: Mutants<Mutant>, seed: u64, witness:
 
 /// A server behind a bulkhead, and who looks on.
 struct Compartment {
-    service: BulkheadService<Http>,
+    service: BulkheadService<Watched<Counts>>,
     handle: Handle,
     counts: Rc<Counts>,
     asked: u64,
@@ -58,7 +57,7 @@ impl Compartment {
     fn new(node: NodeId, config: Config, witness: Witness) -> Compartment {
         let layer = BulkheadLayer::new(&node.to_string(), config.clone());
         let counts = Rc::new(Counts { config, witness, under_way: Cell::new(0), line: RefCell::default() });
-        let service = layer.layer(Http { node, counts: Rc::clone(&counts) });
+        let service = layer.layer(Watched { node, patience: EXECUTION * 10, watcher: Rc::clone(&counts) });
         Compartment { service, handle: layer.handle(), counts, asked: 0 }
     }
 
@@ -76,7 +75,7 @@ impl Compartment {
                 Error::Refused(refused) => {
                     asking.counts.witness.saw([match refused {
                         Refused::Full => "a call is refused",
-                        Refused::WaitedTooLong => "a call has waited too long",
+                        Refused::WaitedTooLong | Refused::NotReady => "a call has waited too long",
                     }]);
                     AskError::Refused(refused.to_string())
                 }
@@ -107,7 +106,9 @@ impl Counts {
             self.witness.objects(format!("{waiting} calls wait"));
         }
     }
+}
 
+impl Watcher for Counts {
     fn begins(&self, number: u64) {
         let under_way = self.under_way.get() + 1;
         self.under_way.set(under_way);
@@ -123,42 +124,9 @@ impl Counts {
         self.witness.saw((line.len() > 1).then_some("one begins and another waits"));
         line.retain(|&other| other != number);
     }
-}
 
-/// The server as a service.
-#[derive(Clone)]
-struct Http {
-    node: NodeId,
-    counts: Rc<Counts>,
-}
-
-impl Service<(u64, Op)> for Http {
-    type Response = Ret;
-    type Error = CallError;
-    type Future = Pin<Box<dyn Future<Output = Result<Ret, CallError>>>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, (number, op): (u64, Op)) -> Self::Future {
-        self.counts.begins(number);
-        let under_way = UnderWay(Rc::clone(&self.counts));
-        // Nobody but the bulkhead ends it.
-        let call = call(self.node, op, EXECUTION * 10);
-        Box::pin(async move {
-            let _under_way = under_way;
-            call.await
-        })
-    }
-}
-
-/// A call under way, until it is dropped.
-struct UnderWay(Rc<Counts>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.set(self.0.under_way.get() - 1);
+    fn ends(&self) {
+        self.under_way.set(self.under_way.get() - 1);
     }
 }
 
