@@ -5,7 +5,7 @@
 pub mod pattern;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pattern::{ExploreArgs, ListArgs, MutantsArgs, ReplayArgs, RunArgs};
+use pattern::{ExploreArgs, IncidentArgs, ListArgs, MutantsArgs, ReplayArgs, RunArgs};
 use shakedown_checkers::options::Consistency;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +56,8 @@ pub enum Command {
     Explore(ExploreArgs),
     /// Have a pattern make each of its mistakes, and see whether they are caught
     Mutants(MutantsArgs),
+    /// A dependency slows, dies and returns: what each layer of resilience is good for
+    Incident(IncidentArgs),
     /// Judge histories: is there an order of the operations that explains every result?
     Check(CheckArgs),
     /// List the models: their operations, and the shapes of their values
@@ -283,6 +285,17 @@ pub enum ListFormat {
     Text,
     /// For programs: JSON
     Json,
+}
+
+/// What `incident` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IncidentFormat {
+    /// For people: a table of each
+    Text,
+    /// For the web: a Markdown document, with the command that makes it again
+    Markdown,
+    /// For charts: a row for each half second, as comma-separated values
+    Csv,
 }
 
 /// What `mutants` prints.

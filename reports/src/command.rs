@@ -4,6 +4,7 @@ pub mod check;
 pub mod convert;
 pub mod explore;
 pub mod generate;
+pub mod incident;
 pub mod list;
 pub mod models;
 pub mod mutants;
@@ -118,6 +119,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Replay(args)) => replay::run(args, &mut streams),
         Some(Command::Explore(args)) => explore::run(args, &mut streams),
         Some(Command::Mutants(args)) => mutants::run(args, &mut streams),
+        Some(Command::Incident(args)) => incident::run(args, &mut streams),
         Some(Command::Check(args)) => check::run(args, &mut streams),
         Some(Command::Models(args)) => models::run(args, &mut streams),
         Some(Command::Convert(args)) => convert::run(args, &mut streams),

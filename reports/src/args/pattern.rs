@@ -1,6 +1,6 @@
 //! The arguments of the commands that run patterns: `list`, `run`, `replay`, `explore`, `mutants`.
 
-use super::{ListFormat, OutputFormat, TableFormat};
+use super::{IncidentFormat, ListFormat, OutputFormat, TableFormat};
 use clap::Args;
 use shakedown_workloads::scenario::TIME_MS_MAX;
 use std::path::PathBuf;
@@ -21,6 +21,33 @@ pub struct ListArgs {
     /// What to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub format: ListFormat,
+}
+
+/// Arguments of `shakedown incident`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+250 callers a second come to a dependency that is well for 5 seconds, slow
+for 5, dead for 5, cold for 2 and well again for 10; then 750 a second for 3
+seconds, and 250 for 5. Between them are all four layers (retry, circuit
+breaker, backpressure, bulkhead), all but one, or none. Time is simulated: it
+takes a second. Nothing but the seed decides what happens.
+
+Examples:
+  shakedown incident
+  shakedown incident --only 'all four' --only none
+  shakedown incident --format csv > incident.csv")]
+pub struct IncidentArgs {
+    /// Only with this between callers and dependency, such as 'all four', 'none', 'all but retry'; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+
+    /// Where chance comes from
+    #[arg(short, long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = parse_seed)]
+    pub seed: u64,
+
+    /// What to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub format: IncidentFormat,
 }
 
 /// Arguments of `shakedown run`.
