@@ -6,6 +6,7 @@
 //! - [`table`]: the Markdown summary.
 //! - [`machine`]: when and on what a table was measured.
 //! - [`raft`]: clusters in memory, ours and the peers', under the same load.
+//! - [`resilience`]: patterns before a service that answers at once, ours and the peers'.
 //!
 //! `cargo bench -p shakedown-benches` measures everything and rewrites the tables in
 //! `reports/figures`; a part of a row's name after it measures those rows only and writes nothing.
@@ -14,6 +15,7 @@ pub mod machine;
 pub mod peer;
 pub mod probe;
 pub mod raft;
+pub mod resilience;
 pub mod rows;
 pub mod table;
 
@@ -51,18 +53,22 @@ impl Request {
             "-v",
             "--quiet",
         ];
-        let mut request = Request { filter: None, dry: false };
+        // `cargo test` leaves `--bench` out, and then criterion tries out instead of measuring.
+        let mut request = Request { filter: None, dry: true };
+        let mut tries_out = false;
         let mut value_expected = false;
         for argument in arguments {
             if value_expected {
                 value_expected = false;
             } else if argument.starts_with('-') {
-                request.dry |= argument == "--test" || argument == "--list";
+                tries_out |= argument == "--test" || argument == "--list";
+                request.dry &= argument != "--bench";
                 value_expected = !SWITCHES.contains(&argument.as_str()) && !argument.contains('=');
             } else {
                 request.filter = Some(argument);
             }
         }
+        request.dry |= tries_out;
         request
     }
 
@@ -96,7 +102,7 @@ mod tests {
         assert_eq!(parse("--bench"), Request { filter: None, dry: false });
         assert_eq!(parse("--save-baseline main --bench").filter, None);
         assert_eq!(parse("cas --sample-size 10 --bench").filter.as_deref(), Some("cas"));
-        assert!(parse("--test").dry);
+        assert!(parse("--test").dry && parse("--bench --test").dry && parse("").dry);
         assert!(parse("cas").wants("cas-1k-c20/shakedown") && !parse("cas").wants("stack"));
     }
 }

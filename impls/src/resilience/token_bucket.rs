@@ -98,7 +98,7 @@ impl TokenBucket {
         }
     }
 
-    /// Puts in `percent` hundredths of a token; what it cannot hold is lost.
+    /// Puts in `percent` hundredths of a token, to the nanosecond of its rate; what it cannot hold is lost.
     pub fn put(&mut self, now: Time, percent: u32) {
         self.pass_time(now);
         let drops = u128::from(self.rate.per_ns) * u128::from(percent) / 100;
