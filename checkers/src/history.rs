@@ -62,8 +62,19 @@ pub struct History {
     pub(crate) columns: Columns,
     pub(crate) others: Vec<OtherEvent>,
     pub(crate) errors: Vec<(OpId, Value)>,
+    pub(crate) timestamps: Vec<(OpId, Timestamps)>,
+    pub(crate) sessions_only: bool,
     pub(crate) notes: Vec<String>,
     pub(crate) event_count: u32,
+}
+
+/// When a transaction took effect, on the clock of the system under test, which orders its commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamps {
+    /// The moment whose state it read.
+    pub start: i64,
+    /// The moment at which its writes became visible; not before `start`.
+    pub commit: i64,
 }
 
 /// One entry per operation in each column; `key` is empty while no operation has one.
@@ -196,6 +207,22 @@ impl History {
         self.errors.binary_search_by_key(&id, |e| e.0).ok().map(|at| self.errors[at].1)
     }
 
+    /// The timestamps that the system gave to an operation, if the history has them.
+    pub fn timestamps_of(&self, id: OpId) -> Option<Timestamps> {
+        self.timestamps.binary_search_by_key(&id, |t| t.0).ok().map(|at| self.timestamps[at].1)
+    }
+
+    /// True if some operation has timestamps of the system under test.
+    pub fn has_timestamps(&self) -> bool {
+        !self.timestamps.is_empty()
+    }
+
+    /// False if the order of events says nothing but for the operations of one process: the format
+    /// records sessions, one after the other, and no real time.
+    pub fn has_real_time(&self) -> bool {
+        !self.sessions_only
+    }
+
     /// What the reader had to assume, in sentences for the user: completions without an invocation
     /// that were read as instantaneous operations, for example.
     pub fn notes(&self) -> &[String] {
@@ -210,6 +237,7 @@ impl History {
             + c.key.capacity() * size_of::<Option<Value>>()
             + self.others.capacity() * size_of::<OtherEvent>()
             + self.errors.capacity() * size_of::<(OpId, Value)>()
+            + self.timestamps.capacity() * size_of::<(OpId, Timestamps)>()
             + self.values.heap_bytes()
     }
 }

@@ -19,7 +19,7 @@
 
 mod advice;
 mod bits;
-mod budget;
+pub(crate) mod budget;
 mod distinct;
 mod explain;
 mod jit;

@@ -54,7 +54,7 @@ pub(crate) mod transcript;
 
 pub use flow::{Flow, Token};
 pub use guess::{Guess, guess};
-pub use prepare::{InitialError, PrepareError, Prepared, prepare};
+pub use prepare::{InitialError, PrepareError, Prepared, initial_value, prepare};
 pub use register::has_independent_keys;
 pub use registry::{MODELS, ModelInfo, ModelName, OperationInfo, UnknownModel, lookup};
 

@@ -11,8 +11,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 /// A handle to a value: nil, a boolean, an integer, or an entry of a [`Values`] arena.
 ///
-/// The order of handles is total but arbitrary (integers inside the small range sort by value).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The order of handles is total but arbitrary (integers inside the small range sort by value). The default is
+/// nil.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(u64);
 
 const TAG_BITS: u32 = 2;

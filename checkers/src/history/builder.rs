@@ -8,7 +8,7 @@
 //!   could not be told apart, and are refused.
 //! - After an `info`, the same process may go on; its crashed operation stays open.
 
-use super::{ANONYMOUS, Columns, FunctionId, History, NEVER, OpId, OtherEvent, Outcome};
+use super::{ANONYMOUS, Columns, FunctionId, History, NEVER, OpId, OtherEvent, Outcome, Timestamps};
 use crate::value::{FastBuild, Value, Values};
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -156,6 +156,7 @@ pub struct HistoryBuilder {
     unspecified_count: i64,
     orphan_count: u64,
     orphan_first_line: u32,
+    last_completed: Option<OpId>,
 }
 
 /// What a process is doing.
@@ -220,12 +221,26 @@ impl HistoryBuilder {
         self.history.notes.push(note);
     }
 
+    /// Says that the order of events means nothing but for the operations of one process.
+    pub fn sessions_only(&mut self) {
+        self.history.sessions_only = true;
+    }
+
+    /// Gives the operation that the last event completed the timestamps of the system under test.
+    /// Without such an operation it does nothing.
+    pub fn stamp(&mut self, timestamps: Timestamps) {
+        if let Some(row) = self.last_completed {
+            self.history.timestamps.push((row, timestamps));
+        }
+    }
+
     /// Adds the next event. An error leaves the builder as it was.
     pub fn push(&mut self, event: Event) -> Result<(), PairingError> {
         let position = self.history.event_count;
         if position >= NEVER - 1 {
             return Err(PairingError::TooMany { what: "events", limit: u64::from(NEVER) - 1 });
         }
+        self.last_completed = None;
         match event.process {
             Process::Client(process) => self.push_client(process, position, event)?,
             Process::Unspecified => self.push_unspecified(position, event)?,
@@ -257,6 +272,7 @@ impl HistoryBuilder {
             });
         }
         self.history.errors.sort_by_key(|e| e.0);
+        self.history.timestamps.sort_by_key(|t| t.0);
         self.history
     }
 
@@ -395,6 +411,7 @@ impl HistoryBuilder {
         complete_position[at] = position;
         complete_time_ns[at] = event.time_ns;
         complete_line[at] = event.line;
+        self.last_completed = Some(row);
         if !event.error.is_nil() {
             self.history.errors.push((row, event.error));
         }

@@ -4,7 +4,7 @@ use crate::options::{Options, Progress};
 use crate::verdict::Reason;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a search may spend. Clones share the deadline and the cancellation.
 #[derive(Clone, Debug)]
@@ -27,6 +27,11 @@ impl Budget {
             memory_bytes: options.memory_limit_bytes,
             progress: options.progress.clone(),
         }
+    }
+
+    /// What is left of the time, if there is a limit.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// The same budget with another share of the memory.

@@ -259,6 +259,11 @@ fn read_initial(name: ModelName, text: &str, values: &mut Values) -> Result<Valu
     }
 }
 
+/// An initial value that was given as text, one scalar in EDN or JSON; `None` if it is none.
+pub fn initial_value(text: &str, history: &mut History) -> Option<Value> {
+    parse_scalar(text, &mut history.values)
+}
+
 /// One scalar in EDN or JSON. The empty text is the empty string, which a shell makes of `""`.
 pub(super) fn parse_scalar(text: &str, values: &mut Values) -> Option<Value> {
     match text {
