@@ -4,7 +4,8 @@
 //! `cargo run --release -p shakedown-checkers --example read_speed [MEGABYTES | FILE…]`
 //!
 //! The input is the files, or else a register history as Jepsen records them (read, write and cas by ten clients, with
-//! index and time), and for comparison transactions that append to lists, both made in memory.
+//! index and time), for comparison transactions that append to lists, and transactions on registers as Plume and others
+//! record them, all made in memory.
 
 use shakedown_checkers::format::{self, Format, Limits};
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use std::time::Instant;
 const RUNS: usize = 5;
 
 fn main() {
-    println!("{:<10} {:<14} {:>8} {:>10} {:>12}", "history", "format", "MB/s", "events", "ns/event");
+    println!("{:<12} {:<14} {:>8} {:>10} {:>12}", "history", "format", "MB/s", "events", "ns/event");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let megabytes = match &arguments[..] {
         [] => Some(64),
@@ -23,6 +24,15 @@ fn main() {
     let Some(megabytes) = megabytes else { return arguments.iter().for_each(|path| measure_file(path)) };
     let register = register_history(megabytes << 20);
     let transactions = list_append_history(megabytes << 20);
+    let plume = plume_history(megabytes << 20);
+    measure("transactions", Format::Plume, plume.as_bytes());
+    let history = format::read(plume.as_bytes(), "made", None, &Limits::default()).expect("made to be read");
+    for format in [Format::Awdit, Format::JsonLines] {
+        let mut text = Vec::new();
+        format::write(&history, format, &mut text).expect("it has reads and writes only");
+        measure("transactions", format, &text);
+    }
+    drop((history, plume));
     for (name, edn) in [("register", register), ("append", transactions)] {
         measure(name, Format::Edn, edn.as_bytes());
         let history = format::read(edn.as_bytes(), name, None, &Limits::default()).expect("made to be read");
@@ -54,7 +64,7 @@ fn measure(name: &str, format: Format, text: &[u8]) {
     }
 
     println!(
-        "{name:<10} {format:<14} {:>8.0} {events:>10} {:>12.0}",
+        "{name:<12} {format:<14} {:>8.0} {events:>10} {:>12.0}",
         text.len() as f64 / 1e6 / best,
         best * 1e9 / f64::from(events),
     );
@@ -134,6 +144,30 @@ fn list_append_history(bytes: usize) -> String {
                 .expect("writing to a String");
             index += 1;
         }
+    }
+    text
+}
+
+/// Transactions of eight reads and writes by ten sessions on a thousand keys; each read returns what was
+/// last written.
+fn plume_history(bytes: usize) -> String {
+    const KEYS: usize = 1000;
+    let mut text = String::with_capacity(bytes + 4096);
+    let mut random = Random(3);
+    let mut last = [0_u64; KEYS];
+    let mut transaction = 0_u64;
+    while text.len() < bytes {
+        let session = transaction % 10;
+        for i in 0..8 {
+            let key = random.below(KEYS as u64);
+            let value = &mut last[key as usize];
+            if i % 2 == 0 {
+                *value += 1;
+            }
+            let f = if i % 2 == 0 { 'w' } else { 'r' };
+            writeln!(text, "{f}({key},{value},{session},{transaction})").expect("writing to a String");
+        }
+        transaction += 1;
     }
     text
 }

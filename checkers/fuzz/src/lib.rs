@@ -31,7 +31,8 @@ pub fn read(bytes: &[u8], format: Option<Format>) -> Option<History> {
         let again = rewritten(&history, notation);
         let columns = |history: &History| -> Vec<_> {
             let row = |op: shakedown_checkers::history::Operation<'_>| {
-                (op.process, op.f.to_owned(), op.outcome, op.invoke_position, op.complete_position)
+                let timestamps = history.timestamps_of(op.id);
+                (op.process, op.f.to_owned(), op.outcome, op.invoke_position, op.complete_position, timestamps)
             };
             history.operations().map(row).collect()
         };
@@ -43,6 +44,16 @@ pub fn read(bytes: &[u8], format: Option<Format>) -> Option<History> {
         if format::write(&history, log, &mut text).is_ok() {
             let again = format::read(&text[..], "written", Some(log), &Limits::default());
             assert_eq!(again.expect("what fits reads back").len(), history.len());
+        }
+    }
+    for sessions in [Format::Plume, Format::Awdit] {
+        let (mut text, mut same) = (Vec::new(), Vec::new());
+        if format::write(&history, sessions, &mut text).is_ok() {
+            let again = format::read(&text[..], "written", Some(sessions), &Limits::default());
+            let again = again.expect("what fits reads back");
+            assert!(!again.has_real_time());
+            format::write(&again, sessions, &mut same).expect("what reads back fits");
+            assert_eq!(text, same);
         }
     }
     Some(history)

@@ -5,6 +5,8 @@
 //! `#object[…]` (hexadecimal numbers) is accepted. Characters become strings of one character,
 //! symbolic values (`##Inf`) symbols, lists and vectors are the same. Not read: metadata, regular
 //! expressions, reader evaluation, auto-resolved maps. Repeated keys: the last one counts.
+//! Beside Jepsen's keys, `:start-ts` and `:commit-ts` of an `:ok` are read as timestamps of the system
+//! under test.
 //!
 //! The parser keeps its own stack, so depth costs memory, which [`Limits::depth`] bounds.
 //!
@@ -17,7 +19,7 @@ use super::edn_token::{
     token,
 };
 use super::error::LimitReached;
-use super::event::{Cursor, Draft, Field, Notation, Step, Stop, Syntax, usual_key, without_type};
+use super::event::{Cursor, Draft, Field, Notation, Step, Stop, Syntax, usual_key};
 use crate::history::HistoryBuilder;
 use crate::value::{Value, Values};
 
@@ -224,10 +226,7 @@ impl Forms {
             }
         }
         cursor.pos += 1;
-        if draft.kind.is_none() {
-            return Err(without_type(cursor, start, cursor.pos, ":type"));
-        }
-        Ok(draft)
+        draft.checked(cursor, start, ":type")
     }
 
     /// Skips blanks, comments and discarded forms; returns the byte that follows.

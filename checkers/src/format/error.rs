@@ -1,6 +1,6 @@
 //! What went wrong while reading or writing a history, in pieces that a renderer can arrange.
 //!
-//! `Display` gives one line (`file:line:column: what`); [`FormatError::message`],
+//! `Display` gives one line (`file:line:column: what`, or `file: byte offset: what`); [`FormatError::message`],
 //! [`FormatError::label`], [`FormatError::help`] and [`FormatError::place`] give the parts, with the
 //! offending line and the span to underline in it.
 
@@ -68,6 +68,22 @@ pub enum FormatError {
         /// What does not fit, and what would.
         reason: String,
     },
+    /// Histories are read from this format, and not written in it.
+    #[error("the {format} format is only read, not written")]
+    ReadOnly {
+        /// The format asked for.
+        format: Format,
+    },
+    /// A directory that is not the history asked for.
+    #[error(
+        "{name}: a directory {found}; only cobra's histories are directories, of a file T*.log for each session"
+    )]
+    Directory {
+        /// The directory, as the caller named it.
+        name: String,
+        /// What is wrong with it, as in "without a file T*.log".
+        found: String,
+    },
 }
 
 /// A limit that a reader came up against.
@@ -119,6 +135,9 @@ fn size(bytes: usize) -> String {
 pub struct Place {
     /// The file, as the caller named it.
     pub name: String,
+    /// True if the format is binary: then the whole input is one line, a byte is a column, and
+    /// `source_line` has the bytes around the place in hexadecimal.
+    pub is_binary: bool,
     /// Line, from 1.
     pub line: u64,
     /// Column in characters, from 1.
@@ -134,6 +153,9 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_binary {
+            return write!(f, "{}: byte {}", self.name, self.offset);
+        }
         write!(f, "{}:{}:{}", self.name, self.line, self.column)
     }
 }
@@ -147,7 +169,9 @@ impl FormatError {
             FormatError::Syntax { found, expected, .. } => format!("found {found}; expected {expected}"),
             FormatError::Pairing { source, .. } => source.to_string(),
             FormatError::Limit { limit, .. } => limit.to_string(),
-            FormatError::Unfit { .. } => self.to_string(),
+            FormatError::Unfit { .. } | FormatError::ReadOnly { .. } | FormatError::Directory { .. } => {
+                self.to_string()
+            }
         }
     }
 
@@ -157,7 +181,11 @@ impl FormatError {
             FormatError::Syntax { .. } => "here",
             FormatError::Pairing { .. } => "this event",
             FormatError::Limit { .. } => "the reader stopped after this",
-            FormatError::Io { .. } | FormatError::Unknown { .. } | FormatError::Unfit { .. } => "",
+            FormatError::Io { .. }
+            | FormatError::Unknown { .. }
+            | FormatError::Unfit { .. }
+            | FormatError::ReadOnly { .. }
+            | FormatError::Directory { .. } => "",
         }
     }
 
@@ -186,7 +214,10 @@ impl FormatError {
                 LimitReached::MemoryBytes(_) => "raise the memory limit, or cut the history.".to_owned(),
                 LimitReached::DistinctValues(_) => "cut the history.".to_owned(),
             }),
-            FormatError::Unfit { .. } => Some("write it as edn or json instead".to_owned()),
+            FormatError::Unfit { .. } | FormatError::ReadOnly { .. } => {
+                Some("write it as edn or json instead".to_owned())
+            }
+            FormatError::Directory { .. } => Some("name the file that has the history in it".to_owned()),
         }
     }
 
@@ -196,12 +227,17 @@ impl FormatError {
             FormatError::Syntax { place, .. }
             | FormatError::Pairing { place, .. }
             | FormatError::Limit { place, .. } => Some(place),
-            FormatError::Io { .. } | FormatError::Unknown { .. } | FormatError::Unfit { .. } => None,
+            FormatError::Io { .. }
+            | FormatError::Unknown { .. }
+            | FormatError::Unfit { .. }
+            | FormatError::ReadOnly { .. }
+            | FormatError::Directory { .. } => None,
         }
     }
 }
 
-fn known_formats() -> String {
+/// The names of all formats.
+pub(super) fn known_formats() -> String {
     let names: Vec<&str> = Format::ALL.iter().map(|f| f.name()).collect();
     names.join(", ")
 }

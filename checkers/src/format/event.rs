@@ -1,19 +1,49 @@
 //! What the parsers share: a cursor over bytes, the ways to stop, and an event in the making.
 
+use super::Limits;
 use super::error::{LimitReached, char_end, quote};
-use crate::history::{ANONYMOUS, Event, EventKind, FunctionId, HistoryBuilder, PairingError, Process};
+use crate::history::{
+    ANONYMOUS, Event, EventKind, FunctionId, HistoryBuilder, PairingError, Process, Timestamps,
+};
 use crate::value::{Datum, Value, Values};
 
 /// One format's grammar, told apart from where its bytes come from.
 pub(super) trait Syntax {
+    /// True if places in the input are counted in bytes, for it has no lines.
+    const IS_BINARY: bool = false;
+
     /// Reads one step from the front of `bytes`. After [`Stop::More`] it is called again with the
     /// same bytes and some that follow; `eof` says that none do. It may have interned values by
     /// then, never pushed an event.
     fn next(&mut self, bytes: &[u8], eof: bool, builder: &mut HistoryBuilder) -> Result<Step, Stop>;
 
-    /// Bytes of its stacks.
+    /// Pushes the events that [`Step::Took`] kept back, once all input is read.
+    fn finish(&mut self, _builder: &mut HistoryBuilder, _room: Room<'_>) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    /// Bytes of its stacks, and of what it keeps back.
     fn heap_bytes(&self) -> usize {
         0
+    }
+}
+
+/// The limits on what a history may hold.
+#[derive(Clone, Copy)]
+pub(super) struct Room<'l>(pub(super) &'l Limits);
+
+/// The arena counts its values in 32 bits; this leaves room for those of one record.
+const DISTINCT_VALUES_MAX: usize = 1 << 31;
+
+impl Room<'_> {
+    /// The limit that was reached, if one was: `more_bytes` are held outside the builder.
+    pub(super) fn exceeded(self, builder: &HistoryBuilder, more_bytes: usize) -> Option<LimitReached> {
+        let memory_bytes_max = self.0.memory_bytes;
+        if builder.heap_bytes() + more_bytes > memory_bytes_max {
+            return Some(LimitReached::MemoryBytes(memory_bytes_max));
+        }
+        (builder.distinct_values() > DISTINCT_VALUES_MAX)
+            .then_some(LimitReached::DistinctValues(DISTINCT_VALUES_MAX))
     }
 }
 
@@ -23,6 +53,8 @@ pub(super) enum Step {
     Skip(usize),
     /// An event between these two offsets.
     Event { start: usize, end: usize, draft: Draft },
+    /// So many bytes of operations that the parser keeps back until [`Syntax::finish`].
+    Took(usize),
     /// The end of the input.
     End,
 }
@@ -251,6 +283,8 @@ pub(super) enum Field {
     Value,
     Time,
     Error,
+    StartTs,
+    CommitTs,
 }
 
 impl Field {
@@ -265,6 +299,8 @@ impl Field {
             b"value" => Some(Field::Value),
             b"time" => Some(Field::Time),
             b"error" => Some(Field::Error),
+            b"start-ts" => Some(Field::StartTs),
+            b"commit-ts" => Some(Field::CommitTs),
             _ => None,
         }
     }
@@ -282,6 +318,9 @@ pub(super) struct Draft {
     pub(super) time_ns: i64,
     /// What the file says about its index; the order of the events is what counts.
     pub(super) index: Option<i64>,
+    /// The timestamps of the system under test.
+    pub(super) start_ts: Option<i64>,
+    pub(super) commit_ts: Option<i64>,
 }
 
 impl Default for Draft {
@@ -295,6 +334,8 @@ impl Default for Draft {
             error: Value::NIL,
             time_ns: -1,
             index: None,
+            start_ts: None,
+            commit_ts: None,
         }
     }
 }
@@ -313,6 +354,8 @@ impl Draft {
         match field {
             Field::Index => self.index = Some(int),
             Field::Time => self.time_ns = int,
+            Field::StartTs => self.start_ts = Some(int),
+            Field::CommitTs => self.commit_ts = Some(int),
             Field::Process if int >= ANONYMOUS => return Err("a process below 2^62"),
             Field::Process => self.process = Process::Client(int),
             Field::Key => self.key = Some(values.int(int)),
@@ -338,8 +381,11 @@ impl Draft {
             (Field::Value, _) => self.value = value,
             (Field::Error, _) => self.error = value,
             (Field::Process, Datum::Nil) => self.process = Process::Unspecified,
-            (Field::Index | Field::Time, Datum::Nil) => {}
-            (Field::Index | Field::Time | Field::Process, Datum::Int(int)) => {
+            (Field::Index | Field::Time | Field::StartTs | Field::CommitTs, Datum::Nil) => {}
+            (
+                Field::Index | Field::Time | Field::Process | Field::StartTs | Field::CommitTs,
+                Datum::Int(int),
+            ) => {
                 self.set_int(field, int, values).map_err(SetError::Expected)?;
             }
             // A client whose number got mangled must not pass for a nemesis, whom nobody judges.
@@ -347,7 +393,9 @@ impl Draft {
                 return Err(SetError::Expected("a whole number below 2^62, or a name such as nemesis"));
             }
             (Field::Process, _) => self.process = Process::Other(value),
-            (Field::Index | Field::Time, _) => return Err(SetError::Expected("an integer")),
+            (Field::Index | Field::Time | Field::StartTs | Field::CommitTs, _) => {
+                return Err(SetError::Expected("an integer"));
+            }
             (Field::Type, Datum::Str(text) | Datum::Keyword(text) | Datum::Symbol(text)) => {
                 self.kind = Some(kind_named(text.as_bytes()).ok_or(SetError::Expected(TYPES))?);
             }
@@ -360,6 +408,51 @@ impl Draft {
             (Field::F, _) => return Err(SetError::Expected("the name of a function")),
         }
         Ok(())
+    }
+
+    /// Refuses what no event may lack or hold. It stands between `start` and the cursor; `type_field`
+    /// is how the notation spells that field.
+    #[inline]
+    pub(super) fn checked(self, cursor: &Cursor<'_>, start: usize, type_field: &str) -> Result<Draft, Stop> {
+        if self.kind.is_none() {
+            return Err(without_type(cursor, start, cursor.pos, type_field));
+        }
+        if self.start_ts.is_some() || self.commit_ts.is_some() {
+            self.check_timestamps(cursor, start)?;
+        }
+        Ok(self)
+    }
+
+    #[cold]
+    fn check_timestamps(&self, cursor: &Cursor<'_>, start: usize) -> Result<(), Stop> {
+        let (found, expected) = match (self.kind, self.start_ts, self.commit_ts) {
+            (Some(EventKind::Ok), Some(_), None) => {
+                ("start-ts without commit-ts".to_owned(), "both or neither")
+            }
+            (Some(EventKind::Ok), None, Some(_)) => {
+                ("commit-ts without start-ts".to_owned(), "both or neither")
+            }
+            (Some(EventKind::Ok), Some(from), Some(to)) if to < from => {
+                (format!("commit-ts {to} before start-ts {from}"), "a commit-ts that is not before start-ts")
+            }
+            _ => return Ok(()),
+        };
+        Err(Stop::Problem(Box::new(Problem {
+            at: start,
+            len: cursor.pos - start,
+            found,
+            expected: expected.to_owned(),
+            help: None,
+        })))
+    }
+
+    /// The timestamps of the system under test, of which only an `ok` event has any.
+    #[inline]
+    pub(super) fn timestamps(&self) -> Option<Timestamps> {
+        match (self.kind, self.start_ts, self.commit_ts) {
+            (Some(EventKind::Ok), Some(start), Some(commit)) => Some(Timestamps { start, commit }),
+            _ => None,
+        }
     }
 
     /// The event. `start..end` is where it stands.

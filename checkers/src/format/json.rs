@@ -15,6 +15,7 @@
 //! | `time` | integer | nanoseconds; -1 |
 //! | `index` | integer | position, for people: the order of the events is that of the file |
 //! | `error` | any | why it did not succeed; null |
+//! | `start-ts`, `commit-ts` | integers | on `ok`: when it took effect, on the clock of the system under test; none |
 //!
 //! Other fields are skipped. Line ends mean nothing: an array of such objects, or objects over
 //! several lines, read the same. The grammar is RFC 8259; of repeated keys the last one counts.
@@ -98,12 +99,12 @@ impl Syntax for Json {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.forms.stack.capacity() * size_of::<Value>() + self.forms.text.capacity()
+        self.forms.heap_bytes()
     }
 }
 
 /// Parses values; its stacks are kept from one event to the next.
-struct Forms {
+pub(super) struct Forms {
     depth: usize,
     frames: Vec<Frame>,
     stack: Vec<Value>,
@@ -141,8 +142,12 @@ impl Notation for Forms {
 }
 
 impl Forms {
-    fn new(depth: usize) -> Forms {
+    pub(super) fn new(depth: usize) -> Forms {
         Forms { depth, frames: Vec::new(), stack: Vec::new(), text: String::new() }
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.stack.capacity() * size_of::<Value>() + self.text.capacity()
     }
 
     /// The event whose `{` is at the cursor.
@@ -182,14 +187,16 @@ impl Forms {
             }
         }
         cursor.pos += 1;
-        if draft.kind.is_none() {
-            return Err(without_type(cursor, start, cursor.pos, "\"type\""));
-        }
-        Ok(draft)
+        draft.checked(cursor, start, "\"type\"")
     }
 
     /// The value at the cursor; see [`Notation::value`].
-    fn any_value(&mut self, cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+    pub(super) fn any_value(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        values: &mut Values,
+        keep: bool,
+    ) -> Result<Value, Stop> {
         self.frames.clear();
         self.stack.clear();
         loop {
@@ -300,7 +307,7 @@ impl Forms {
 /// The string whose opening quote is at the cursor: a piece of the input, or of `scratch` if it has
 /// escape sequences.
 #[inline]
-fn string<'s, 'a: 's>(scratch: &'s mut String, cursor: &mut Cursor<'a>) -> Result<&'s str, Stop> {
+pub(super) fn string<'s, 'a: 's>(scratch: &'s mut String, cursor: &mut Cursor<'a>) -> Result<&'s str, Stop> {
     let from = cursor.pos + 1;
     let len = plain_len(cursor, from)?;
     if cursor.bytes[from + len] == b'"' {
@@ -418,7 +425,7 @@ fn hex4(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
 
 /// The number at the cursor.
 #[inline]
-fn number(cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
+pub(super) fn number(cursor: &mut Cursor<'_>, values: &mut Values, keep: bool) -> Result<Value, Stop> {
     if let Some((int, end)) = cursor.small_int()
         && ends_number(cursor.bytes[end])
     {
@@ -464,7 +471,7 @@ pub(super) fn is_number(text: &str) -> bool {
     rest.is_empty()
 }
 
-fn word(cursor: &mut Cursor<'_>, name: &'static str, value: Value) -> Result<Value, Stop> {
+pub(super) fn word<T>(cursor: &mut Cursor<'_>, name: &'static str, value: T) -> Result<T, Stop> {
     let rest = &cursor.bytes[cursor.pos..];
     if rest.starts_with(name.as_bytes()) {
         cursor.pos += name.len();
@@ -485,7 +492,7 @@ fn misspelt(cursor: &Cursor<'_>, len: usize) -> Stop {
     cursor.wrong(cursor.pos, cursor.pos + len, "a value, such as null or true")
 }
 
-fn colon(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+pub(super) fn colon(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
     if next_byte(cursor, "`:`")? != b':' {
         return Err(cursor.wrong_byte("`:`"));
     }
@@ -495,13 +502,13 @@ fn colon(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
 
 /// Skips blanks; returns the byte that follows.
 #[inline]
-fn next_byte(cursor: &mut Cursor<'_>, expected: &'static str) -> Result<u8, Stop> {
+pub(super) fn next_byte(cursor: &mut Cursor<'_>, expected: &'static str) -> Result<u8, Stop> {
     skip_blanks(cursor);
     cursor.need(expected)
 }
 
 #[inline]
-fn skip_blanks(cursor: &mut Cursor<'_>) {
+pub(super) fn skip_blanks(cursor: &mut Cursor<'_>) {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = cursor.bytes.get(cursor.pos) {
         cursor.pos += 1;
     }

@@ -9,6 +9,7 @@
 //! escaped, and the order of the fields is fixed. Operations that never completed stay open.
 
 use super::event::{Cursor, Draft, Step, Stop, Syntax};
+use super::line::{literal, wrong_line};
 use super::write::Recorded;
 use crate::history::{ANONYMOUS, EventKind, HistoryBuilder, PairingError, Process};
 use crate::value::{Datum, Value, Values};
@@ -31,22 +32,10 @@ impl Syntax for PorcupineKv {
         }
         // The line is whole: to the parser, its end is the end of the input.
         let mut cursor = Cursor::new(text, true);
-        let line = Line::parse(&mut cursor).map_err(|expected| {
-            if cursor.pos == text.len() { line_ended(&cursor, expected) } else { cursor.wrong_byte(expected) }
-        })?;
+        let line = Line::parse(&mut cursor).map_err(|expected| wrong_line(&cursor, expected))?;
         let draft = line.draft(builder).map_err(|error| Stop::Pairing { at: 0, error })?;
         Ok(Step::Event { start: 0, end: text.len(), draft })
     }
-}
-
-#[cold]
-fn line_ended(cursor: &Cursor<'_>, expected: &str) -> Stop {
-    let mut stop = cursor.ended(expected);
-    if let Stop::Problem(problem) = &mut stop {
-        problem.found = "the end of the line".to_owned();
-        problem.help = None;
-    }
-    stop
 }
 
 /// True if every line of `head` that is not blank is one of such a log, and there is one. The first
@@ -122,14 +111,6 @@ impl<'a> Line<'a> {
             ..Draft::default()
         })
     }
-}
-
-fn literal(cursor: &mut Cursor<'_>, text: &str, expected: &'static str) -> Result<(), &'static str> {
-    if !cursor.bytes[cursor.pos..].starts_with(text.as_bytes()) {
-        return Err(expected);
-    }
-    cursor.pos += text.len();
-    Ok(())
 }
 
 fn one_of<T: Copy>(

@@ -6,6 +6,7 @@
 //!
 //! [`Limits::record_bytes`]: super::Limits::record_bytes
 
+use super::binary::hexadecimal;
 use super::error::{Place, char_end, escape};
 use std::io::{self, Chain, Cursor, ErrorKind, Read};
 
@@ -15,6 +16,8 @@ const BLOCK_BYTES_FIRST: usize = 64 << 10;
 const BLOCK_BYTES_MAX: usize = 1 << 20;
 /// Characters quoted on either side of an error.
 const QUOTE_CHARS: usize = 100;
+/// Bytes of a binary input quoted before an error, and half of those from it on.
+const QUOTE_BYTES: usize = 8;
 /// A character has at most four bytes.
 const CONTEXT_BYTES: usize = QUOTE_CHARS * 4;
 
@@ -171,11 +174,40 @@ impl<'r> Source<'r> {
         source_line.push_str(if right_cut { "…" } else { "" });
         Place {
             name: name.to_owned(),
+            is_binary: false,
             line: mark.line,
             column: mark.column + 1,
             offset: mark.offset,
             source_line,
             span: start..start + underlined,
+        }
+    }
+
+    /// The same for an input without lines.
+    pub(super) fn binary_place(&self, name: &str, at: usize, len: usize) -> Place {
+        let at = (self.pos + at).min(self.end);
+        let offset = self.base.offset + at as u64;
+        let before = &self.buffer[at.saturating_sub(QUOTE_BYTES)..at];
+        let rest = &self.buffer[at..self.end.min(at + 2 * QUOTE_BYTES)];
+        let marked = hexadecimal(&rest[..len.min(rest.len())]);
+        let after = hexadecimal(&rest[len.min(rest.len())..]);
+        let mut source_line = hexadecimal(before);
+        if !source_line.is_empty() {
+            source_line.push(' ');
+        }
+        let start = source_line.len();
+        source_line.push_str(&marked);
+        source_line.push_str(if marked.is_empty() || after.is_empty() { "" } else { " " });
+        source_line.push_str(&after);
+        let span = start..start + marked.len();
+        Place {
+            name: name.to_owned(),
+            is_binary: true,
+            line: 1,
+            column: offset + 1,
+            offset,
+            source_line,
+            span,
         }
     }
 
@@ -232,7 +264,8 @@ fn last_chars(text: &str, count: usize) -> (String, bool) {
 fn decompressed<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
     let mut head = Vec::with_capacity(4);
     reader.by_ref().take(4).read_to_end(&mut head)?;
-    let is_gzip = head.starts_with(&[0x1f, 0x8b]);
+    // The third byte is the method, which is always this one; binary histories may begin with the others.
+    let is_gzip = head.starts_with(&[0x1f, 0x8b, 0x08]);
     let is_zstd = head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
     let whole: Chain<Cursor<Vec<u8>>, _> = Cursor::new(head).chain(reader);
     if is_gzip {

@@ -5,7 +5,7 @@
 //! arrays, ratios strings, and the keys of a map the text that EDN has for them.
 
 use super::{edn_token, json};
-use crate::history::{ANONYMOUS, EventKind, History, NEVER, OpId, Outcome, Process};
+use crate::history::{ANONYMOUS, EventKind, History, NEVER, OpId, Outcome, Process, Timestamps};
 use crate::value::{Datum, Value, Values};
 use std::io::{self, Write};
 
@@ -21,6 +21,8 @@ pub(super) struct Recorded<'h> {
     pub(super) input: Value,
     pub(super) error: Value,
     pub(super) time_ns: i64,
+    /// Those of the system under test, on the completion.
+    pub(super) timestamps: Option<Timestamps>,
 }
 
 #[derive(Clone, Copy)]
@@ -63,6 +65,7 @@ fn recorded(history: &History, position: u32, source: Source) -> Recorded<'_> {
                 input: other.value,
                 error: Value::NIL,
                 time_ns: other.time_ns,
+                timestamps: None,
             };
         }
     };
@@ -83,6 +86,7 @@ fn recorded(history: &History, position: u32, source: Source) -> Recorded<'_> {
         input: op.input,
         error: if is_invoke { Value::NIL } else { history.error_of(id).unwrap_or(Value::NIL) },
         time_ns: if is_invoke { op.invoke_time_ns } else { op.complete_time_ns },
+        timestamps: if is_invoke { None } else { history.timestamps_of(id) },
     }
 }
 
@@ -130,6 +134,12 @@ pub(super) fn line(
     }
     notation.field("value", out)?;
     notation.value(event.value, values, out)?;
+    if let (EventKind::Ok, Some(Timestamps { start, commit })) = (event.kind, event.timestamps) {
+        for (name, timestamp) in [("start-ts", start), ("commit-ts", commit)] {
+            notation.field(name, out)?;
+            write!(out, "{timestamp}")?;
+        }
+    }
     if !event.error.is_nil() {
         notation.field("error", out)?;
         notation.value(event.error, values, out)?;

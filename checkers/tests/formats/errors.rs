@@ -82,6 +82,24 @@ fn fields_of_the_wrong_kind() {
 }
 
 #[test]
+fn timestamps_that_contradict_themselves() {
+    check(
+        Format::Edn,
+        "[{:type :ok :start-ts 5 :commit-ts 4}]",
+        "in:1:2: found commit-ts 4 before start-ts 5; expected a commit-ts that is not before start-ts\n\
+         [{:type :ok :start-ts 5 :commit-ts 4}]\n ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n",
+    );
+    for (text, message) in [
+        ("{\"commit-ts\":4,\"type\":\"ok\"}", "found commit-ts without start-ts; expected both or neither"),
+        ("{\"type\":\"ok\",\"start-ts\":4}", "found start-ts without commit-ts; expected both or neither"),
+        ("{\"type\":\"ok\",\"start-ts\":\"4\"}", "found `\"4\"`; expected an integer"),
+        ("{\"type\":\"ok\",\"commit-ts\":1e3}", "found `1e3`; expected an integer"),
+    ] {
+        assert_eq!(error_of(Some(Format::JsonLines), text).message(), message);
+    }
+}
+
+#[test]
 fn edn_that_is_not_edn() {
     for (text, message, column) in [
         ("{:type :ok :value }", "found `}`; expected a value", 19),
@@ -261,10 +279,15 @@ fn a_long_line_is_cut_around_the_error() {
 
 #[test]
 fn junk_is_refused_with_the_formats_there_are() {
-    for junk in [&b"\x7fELF\x02\x01\x00\x00"[..], b"hello\n", b"\x00\x00\x00", b"r(1,2,3,4)\n"] {
+    for junk in [&b"\x7fELF\x02\x01\x00\x00"[..], b"hello\n", b"\x00\x00\x00", b"r (1,2,3,4)\n"] {
         let error = error_of(None, junk);
         assert!(matches!(error, FormatError::Unknown { .. }), "{error}");
-        assert!(error.to_string().contains("edn, json, jepsen-log, porcupine-kv"), "{error}");
+        assert!(
+            error.to_string().contains(
+                "edn, json, jepsen-log, porcupine-kv, plume, awdit, dbcop, dbcop-hist, dbcop-bincode, cobra"
+            ),
+            "{error}"
+        );
         assert!(error.help().unwrap().contains('`'));
     }
     assert!(error_of(None, b"\x7fELF\x02").to_string().contains("begins with `\\x7fELF\\x02`"));
@@ -288,7 +311,7 @@ fn limit_of(reader: impl Read, limits: &Limits) -> LimitReached {
 }
 
 /// A reader of `head` and then `pattern` again and again, a gigabyte of it.
-fn gigabyte(head: &'static str, pattern: &'static str) -> impl Read {
+pub(crate) fn gigabyte(head: &'static str, pattern: &'static str) -> impl Read {
     struct Cycle(&'static [u8], usize);
     impl Read for Cycle {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {

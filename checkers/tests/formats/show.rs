@@ -13,9 +13,11 @@ pub(crate) fn show(history: &History) -> String {
         let key = op.key.map_or(String::new(), |key| format!(" key={}", canonical(key, values)));
         let end = if op.complete_position == NEVER { "-".into() } else { op.complete_position.to_string() };
         let error = history.error_of(op.id).map_or(String::new(), |e| format!(" !{}", canonical(e, values)));
+        let stamps = history.timestamps_of(op.id);
+        let stamps = stamps.map_or(String::new(), |stamps| format!(" @{}..{}", stamps.start, stamps.commit));
         writeln!(
             out,
-            "{}..{end} p{} {}{key} {} -> {} {:?}{error} t{}..{}",
+            "{}..{end} p{} {}{key} {} -> {} {:?}{error} t{}..{}{stamps}",
             op.invoke_position,
             op.process,
             op.f,

@@ -1,0 +1,8 @@
+//! Any bytes as awdit.
+
+#![no_main]
+
+use shakedown_checkers::format::Format;
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    shakedown_checkers_fuzz::read(bytes, Some(Format::Awdit));
+});
