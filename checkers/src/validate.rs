@@ -11,9 +11,14 @@
 //! A witness about a value out of nowhere may speak of a part that is too large to play. There the
 //! model's [`Model::flows`] are taken at their word, and sources are counted.
 
+pub mod anomaly;
+pub mod isolation;
 #[cfg(test)]
 mod tests;
+mod weak;
 mod witness;
+
+pub use weak::validate_weak;
 
 use crate::history::{History, NEVER, OpId, Outcome};
 use crate::model::Model;

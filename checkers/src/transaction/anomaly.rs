@@ -1,0 +1,225 @@
+//! What can be wrong with a history of transactions, by the names that the field has for it.
+
+use super::cycle::Variant;
+use super::level::Level;
+use super::proof::Edge;
+use super::{KeyId, TxnId};
+use crate::value::Value;
+
+/// A kind of anomaly.
+///
+/// `G…` are Adya's (1999, §4; G-nonadjacent and the variants are Elle's), of items: a history of keys has
+/// no predicates, so that G2 and G2-item are the same here, and what only a predicate could show is not
+/// looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phenomenon {
+    /// A read shows a value that nobody wrote.
+    GarbageRead,
+    /// A list shows an element twice.
+    DuplicateElements,
+    /// The versions of a key come before each other in a circle.
+    CyclicVersions,
+    /// Transactions overwrote each other in a circle.
+    G0,
+    /// A read shows what an aborted transaction wrote.
+    G1a,
+    /// A read shows what its writer overwrote before it committed.
+    G1b,
+    /// A committed version was made from an aborted one.
+    DirtyUpdate,
+    /// Two reads show a list in orders that cannot both be.
+    IncompatibleOrder,
+    /// A transaction read what it was to write itself later.
+    FutureRead,
+    /// A transaction did not see its own write.
+    LostOwnWrite,
+    /// Information flowed in a circle: writes and reads.
+    G1c,
+    /// A transaction saw one key as another left it, and then another key as it was before.
+    NonMonotonicRead,
+    /// A transaction saw some of another's writes and not the others.
+    FracturedRead,
+    /// A transaction read a key twice and saw two versions, though it wrote none in between.
+    Internal,
+    /// A session missed what it had written itself.
+    StaleOwnWrite,
+    /// A session went back behind what it had read before.
+    NonMonotonicSession,
+    /// Two transactions read one version of a key, and both overwrote it.
+    LostUpdate,
+    /// A cycle with exactly one anti-dependency: read skew.
+    GSingle,
+    /// A cycle with several anti-dependencies, no two in a row: long fork.
+    GNonadjacent,
+    /// A cycle with two anti-dependencies in a row: write skew.
+    G2Item,
+    /// A transaction missed what was in its past: what its session had done or seen, and what had been
+    /// seen by those.
+    CausalityViolation,
+    /// No prefix of one order of commits shows what the transactions saw.
+    GPrefix,
+    /// A cycle with anti-dependencies, and at most one transaction that wrote nothing.
+    GUpdate,
+    /// The versions seen cannot be put in any order that the level allows, though no single cycle says so.
+    NoOrder,
+}
+
+impl Phenomenon {
+    /// All, the worst first; those last that few people know.
+    pub const ALL: [Phenomenon; 24] = [
+        Phenomenon::GarbageRead,
+        Phenomenon::DuplicateElements,
+        Phenomenon::CyclicVersions,
+        Phenomenon::G0,
+        Phenomenon::G1a,
+        Phenomenon::G1b,
+        Phenomenon::DirtyUpdate,
+        Phenomenon::IncompatibleOrder,
+        Phenomenon::FutureRead,
+        Phenomenon::LostOwnWrite,
+        Phenomenon::G1c,
+        Phenomenon::NonMonotonicRead,
+        Phenomenon::FracturedRead,
+        Phenomenon::Internal,
+        Phenomenon::StaleOwnWrite,
+        Phenomenon::NonMonotonicSession,
+        Phenomenon::LostUpdate,
+        Phenomenon::GSingle,
+        Phenomenon::GNonadjacent,
+        Phenomenon::G2Item,
+        Phenomenon::CausalityViolation,
+        Phenomenon::GPrefix,
+        Phenomenon::GUpdate,
+        Phenomenon::NoOrder,
+    ];
+
+    /// Its name: Elle's where it has one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phenomenon::GarbageRead => "garbage-read",
+            Phenomenon::DuplicateElements => "duplicate-elements",
+            Phenomenon::CyclicVersions => "cyclic-versions",
+            Phenomenon::G0 => "G0",
+            Phenomenon::G1a => "G1a",
+            Phenomenon::G1b => "G1b",
+            Phenomenon::DirtyUpdate => "dirty-update",
+            Phenomenon::IncompatibleOrder => "incompatible-order",
+            Phenomenon::FutureRead => "future-read",
+            Phenomenon::LostOwnWrite => "lost-own-write",
+            Phenomenon::G1c => "G1c",
+            Phenomenon::NonMonotonicRead => "non-monotonic-read",
+            Phenomenon::FracturedRead => "fractured-read",
+            Phenomenon::Internal => "internal",
+            Phenomenon::StaleOwnWrite => "read-your-writes-violation",
+            Phenomenon::NonMonotonicSession => "monotonic-reads-violation",
+            Phenomenon::CausalityViolation => "causality-violation",
+            Phenomenon::LostUpdate => "lost-update",
+            Phenomenon::GSingle => "G-single",
+            Phenomenon::GPrefix => "G-prefix",
+            Phenomenon::GNonadjacent => "G-nonadjacent",
+            Phenomenon::GUpdate => "G-update",
+            Phenomenon::G2Item => "G2-item",
+            Phenomenon::NoOrder => "no-order",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Phenomenon::GarbageRead => "a read shows a value that nobody wrote",
+            Phenomenon::DuplicateElements => "a list shows an element twice",
+            Phenomenon::CyclicVersions => "versions of a key come before each other in a circle",
+            Phenomenon::G0 => "transactions overwrote each other in a circle",
+            Phenomenon::G1a => "a read shows what an aborted transaction wrote",
+            Phenomenon::G1b => "a read shows what its writer overwrote before it committed",
+            Phenomenon::DirtyUpdate => "a committed version was made from an aborted one",
+            Phenomenon::IncompatibleOrder => "two reads show a list in orders that cannot both be",
+            Phenomenon::FutureRead => "a transaction read what it was to write itself later",
+            Phenomenon::LostOwnWrite => "a transaction did not see its own write",
+            Phenomenon::G1c => "information flowed in a circle",
+            Phenomenon::NonMonotonicRead => {
+                "a transaction saw another's write, and then a key as it was before that one"
+            }
+            Phenomenon::FracturedRead => "a transaction saw some of another's writes and not the others",
+            Phenomenon::Internal => "a transaction read a key twice and saw two versions",
+            Phenomenon::StaleOwnWrite => "a session missed what it had written itself",
+            Phenomenon::NonMonotonicSession => "a session went back behind what it had read",
+            Phenomenon::CausalityViolation => "a transaction missed what was in its past",
+            Phenomenon::LostUpdate => "two transactions read one version of a key, and both overwrote it",
+            Phenomenon::GSingle => "a cycle with exactly one anti-dependency: read skew",
+            Phenomenon::GPrefix => "no prefix of one order of commits shows what was seen",
+            Phenomenon::GNonadjacent => "a cycle with several anti-dependencies, no two in a row",
+            Phenomenon::GUpdate => {
+                "a cycle with anti-dependencies, and at most one transaction that wrote nothing"
+            }
+            Phenomenon::G2Item => "a cycle with two anti-dependencies in a row",
+            Phenomenon::NoOrder => "no order of the versions explains what was seen",
+        }
+    }
+}
+
+/// Something that was found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anomaly {
+    /// What kind.
+    pub phenomenon: Phenomenon,
+    /// Whether sessions or real time are needed to see it.
+    pub variant: Variant,
+    /// What else it is called, if it is a well-known special case: `write-skew`, `long-fork`, `read-skew`.
+    pub also: Option<&'static str>,
+    /// The level that it refutes, where an engine found it that was asked about that level; else what it
+    /// violates goes by its name.
+    pub refuted: Option<Level>,
+    /// What shows it.
+    pub evidence: Evidence,
+}
+
+/// What shows an anomaly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Each transaction must come before the next, and the last before the first.
+    Cycle {
+        /// The edges, each from where the one before led.
+        edges: Vec<Edge>,
+        /// False if a shorter one was not looked for to the end.
+        is_shortest: bool,
+    },
+    /// A few transactions did with one key what no transaction may.
+    Direct {
+        /// The transactions: first the one that saw it, then those that it saw.
+        txns: Vec<TxnId>,
+        /// The key.
+        key: KeyId,
+        /// The values it is about, in the order that the sentence names them.
+        values: Vec<Value>,
+        /// What happened, without the full stop.
+        sentence: String,
+    },
+    /// Cases, each of which leads to a cycle: see [`super::complete`].
+    Cases {
+        /// The transactions that are enough.
+        txns: Vec<TxnId>,
+        /// The cycles; edges that hold in a case alone say so in their reasons.
+        lemmas: Vec<Vec<Edge>>,
+    },
+}
+
+impl Anomaly {
+    /// True if no history that shows it is correct under the level.
+    pub fn violates(&self, level: Level) -> bool {
+        match self.refuted {
+            Some(refuted) => level.implies(refuted),
+            None => level.forbids(self.phenomenon, self.variant),
+        }
+    }
+
+    /// The name with the variant: `G1c-process`.
+    pub fn name(&self) -> String {
+        let suffix = match self.variant {
+            Variant::Plain => "",
+            Variant::Process => "-process",
+            Variant::Realtime => "-realtime",
+        };
+        format!("{}{suffix}", self.phenomenon.name())
+    }
+}

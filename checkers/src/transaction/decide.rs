@@ -1,0 +1,265 @@
+//! What inference leaves open of registers, decided by the engines of [`super::weak`] and
+//! [`super::complete`].
+//!
+//! First what was asked for. If that does not hold, or could not be decided, every other level that an engine
+//! decides is looked at, weaker ones first: what violates a level violates all that imply it, and is asked no
+//! more.
+
+use super::anomaly::{Anomaly, Evidence, Phenomenon};
+use super::complete::{self, Argument, Model, Order};
+use super::cycle::Variant;
+use super::direct::Collector;
+use super::level::{Base, Level};
+use super::proof::{Because, Edge, Why};
+use super::weak::{self, Violation, WeakAnswer, WeakLevel};
+use super::{INITIAL, Transactions, TxnId};
+use crate::linearizability::budget::Budget;
+use crate::options::Options;
+use std::time::Duration;
+
+/// How long a level is looked at that was not asked for, where no time limit says more.
+const UNASKED_AT_MOST: Duration = Duration::from_secs(1);
+
+/// What an engine said of a level.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The engine for weak levels.
+    Weak(WeakLevel, WeakAnswer),
+    /// The complete engine.
+    Complete(Model, Order, complete::Answer),
+}
+
+/// Levels that engines decide, weaker ones first.
+fn questions() -> impl Iterator<Item = Level> {
+    let weak = [
+        Base::ReadYourWrites,
+        Base::MonotonicReads,
+        Base::MonotonicWrites,
+        Base::WritesFollowReads,
+        Base::MonotonicAtomicView,
+        Base::ReadAtomic,
+        Base::Causal,
+    ];
+    let weak = weak.into_iter().map(|base| Level { base, mode: Variant::Process });
+    let complete = [Base::Prefix, Base::SnapshotIsolation, Base::Serializable].into_iter();
+    weak.chain(complete.flat_map(|base| base.modes().iter().map(move |mode| Level { base, mode: *mode })))
+}
+
+/// The decisions that `asked` needs, and those that tell what holds instead; anomalies go to `found`, whose
+/// levels are not asked about again.
+pub(super) fn decide(
+    txns: &Transactions,
+    asked: &[Level],
+    only_asked: bool,
+    options: &Options,
+    found: &mut Collector,
+) -> Vec<(Level, Decision)> {
+    let budget = Budget::new(options);
+    let mut decisions: Vec<(Level, Decision)> = Vec::new();
+    let is_open = |level: Level, decisions: &[(Level, Decision)], found: &Collector| {
+        let holds = |(other, decision): &(Level, Decision)| decision.holds() && other.implies(level);
+        !decisions.iter().any(holds) && !found.kept.iter().any(|anomaly| anomaly.violates(level))
+    };
+    // Where nothing is wrong, serializability is quickly seen, and says all.
+    let mut first: Vec<Level> = asked.iter().copied().map(engine_level).collect();
+    first.dedup();
+    for level in first {
+        if is_open(level, &decisions, found) {
+            let options = Options { time_limit: budget.time_left(), ..options.clone() };
+            decisions.extend(ask(txns, level, &options, found));
+        }
+    }
+    let all_hold = asked.iter().all(|level| {
+        let holds = |(other, decision): &(Level, Decision)| decision.holds() && other.implies(*level);
+        decisions.iter().any(holds)
+    });
+    if only_asked || all_hold && asked.contains(&Level::STRICT_SERIALIZABLE) {
+        return decisions;
+    }
+    for level in questions() {
+        if is_open(level, &decisions, found) && !decisions.iter().any(|(other, _)| *other == level) {
+            let time_limit =
+                Some(budget.time_left().map_or(UNASKED_AT_MOST, |left| left.min(UNASKED_AT_MOST)));
+            decisions.extend(ask(txns, level, &Options { time_limit, ..options.clone() }, found));
+        }
+    }
+    decisions
+}
+
+/// The level that an engine decides in the stead of this one. Of items, repeatable read is serializability; what no
+/// engine decides may be implied by what one does.
+fn engine_level(level: Level) -> Level {
+    match level.base {
+        Base::RepeatableRead => Level { base: Base::Serializable, mode: Variant::Plain },
+        Base::MonotonicAtomicView | Base::ReadAtomic => Level { mode: Variant::Process, ..level },
+        Base::ParallelSnapshotIsolation
+        | Base::ConsistentView
+        | Base::ForwardConsistentView
+        | Base::MonotonicSnapshotRead => Level { base: Base::SnapshotIsolation, mode: level.mode },
+        Base::UpdateSerializable => Level { base: Base::Serializable, mode: level.mode },
+        _ => level,
+    }
+}
+
+fn ask(
+    txns: &Transactions,
+    level: Level,
+    options: &Options,
+    found: &mut Collector,
+) -> Option<(Level, Decision)> {
+    let order = match level.mode {
+        Variant::Plain => Order::Free,
+        Variant::Process => Order::Session,
+        Variant::Realtime => Order::RealTime,
+    };
+    let model = match level.base {
+        Base::Serializable => Model::Serializable,
+        Base::SnapshotIsolation => Model::SnapshotIsolation,
+        Base::Prefix => Model::Prefix,
+        base => {
+            let weak = match base {
+                Base::MonotonicAtomicView => WeakLevel::ReadCommitted,
+                Base::ReadAtomic => WeakLevel::ReadAtomic,
+                Base::Causal => WeakLevel::Causal,
+                Base::ReadYourWrites => WeakLevel::ReadYourWrites,
+                Base::MonotonicReads => WeakLevel::MonotonicReads,
+                Base::MonotonicWrites => WeakLevel::MonotonicWrites,
+                Base::WritesFollowReads => WeakLevel::WritesFollowReads,
+                _ => return None,
+            };
+            let answer = weak::check(txns, weak, options);
+            if let WeakAnswer::Violated(violation) = &answer {
+                tell_weak(txns, level, violation, found);
+            }
+            return Some((level, Decision::Weak(weak, answer)));
+        }
+    };
+    let answer = complete::decide(txns, model, order, options);
+    if let complete::Answer::Violated(refutation) = &answer {
+        let (evidence, mode, phenomenon) = match &refutation.argument {
+            Argument::Cycle(edges) => {
+                let evidence = Evidence::Cycle { edges: edges.clone(), is_shortest: false };
+                let phenomenon = shape_of(model, edges);
+                (evidence, mode_of(edges.iter()), phenomenon)
+            }
+            Argument::Cases { lemmas, .. } => {
+                let evidence = Evidence::Cases { txns: refutation.core.clone(), lemmas: lemmas.clone() };
+                (evidence, mode_of(lemmas.iter().flatten()), Phenomenon::NoOrder)
+            }
+        };
+        // Of items, what is not serializable is no repeatable read either.
+        let base = if level.base == Base::Serializable && mode == Variant::Plain {
+            Base::RepeatableRead
+        } else {
+            level.base
+        };
+        tell(phenomenon, Level { base, mode: mode.min(level.mode) }, evidence, found);
+    }
+    Some((level, Decision::Complete(model, order, answer)))
+}
+
+fn tell(phenomenon: Phenomenon, refuted: Level, evidence: Evidence, found: &mut Collector) {
+    let variant = refuted.mode;
+    found.add(phenomenon, variant, || Anomaly {
+        phenomenon,
+        variant,
+        also: None,
+        refuted: Some(refuted),
+        evidence,
+    });
+}
+
+fn tell_weak(txns: &Transactions, level: Level, violation: &Violation, found: &mut Collector) {
+    let phenomenon = match level.base {
+        Base::MonotonicAtomicView => Phenomenon::NonMonotonicRead,
+        Base::ReadAtomic => Phenomenon::FracturedRead,
+        Base::Causal => Phenomenon::CausalityViolation,
+        Base::ReadYourWrites => Phenomenon::StaleOwnWrite,
+        Base::MonotonicReads => Phenomenon::NonMonotonicSession,
+        _ => Phenomenon::NoOrder,
+    };
+    // Without sessions, what is left of causality is less than the plain levels ask for.
+    let refuted = |edges: &[Edge]| {
+        let has_plain = level.base.modes().contains(&Variant::Plain);
+        if has_plain { Level { mode: mode_of(edges.iter()).min(level.mode), ..level } } else { level }
+    };
+    match violation {
+        Violation::Cycle(edges) => {
+            let evidence = Evidence::Cycle { edges: edges.clone(), is_shortest: true };
+            tell(phenomenon, refuted(edges), evidence, found);
+        }
+        Violation::StaleInitial { reader, missed, path } => {
+            let writer = txns.writer(*missed);
+            let why = Why::Missed { seen: INITIAL, after: *missed, because: Because::Initial };
+            let mut edges = path.clone();
+            edges.push(Edge { from: *reader, to: writer, why });
+            let level = refuted(&edges);
+            tell(phenomenon, level, Evidence::Cycle { edges, is_shortest: true }, found);
+        }
+        // One look at the reader shows it.
+        Violation::NonRepeatable { .. } => {}
+    }
+}
+
+/// What a cycle is that an engine found. Versions that were put in order by ruling the other order out count as
+/// that: of what was ruled out with an anti-dependency nothing less than G2 is known.
+fn shape_of(model: Model, cycle: &[Edge]) -> Phenomenon {
+    let is_anti = |edge: &&Edge| matches!(edge.why, Why::Missed { .. });
+    let leans_on_anti = |edge: &&Edge| match &edge.why {
+        Why::Overwrote { because: Because::Otherwise { path }, .. }
+        | Why::Missed { because: Because::Otherwise { path }, .. } => path.iter().any(|edge| is_anti(&edge)),
+        _ => false,
+    };
+    let in_a_row = (0..cycle.len()).any(|i| is_anti(&&cycle[i]) && is_anti(&&cycle[(i + 1) % cycle.len()]));
+    match model {
+        Model::Prefix => Phenomenon::GPrefix,
+        Model::Serializable if in_a_row || cycle.iter().any(|edge| leans_on_anti(&edge)) => {
+            Phenomenon::G2Item
+        }
+        _ if cycle.iter().filter(is_anti).count() > 1 => Phenomenon::GNonadjacent,
+        _ => Phenomenon::GSingle,
+    }
+}
+
+/// Which orders beside the data the edges use, those that stand in their reasons included.
+fn mode_of<'e>(edges: impl Iterator<Item = &'e Edge>) -> Variant {
+    let mut open: Vec<&Edge> = edges.collect();
+    let mut mode = Variant::Plain;
+    while let Some(edge) = open.pop() {
+        match &edge.why {
+            Why::Session => mode = mode.max(Variant::Process),
+            Why::RealTime => mode = Variant::Realtime,
+            Why::Visible { path, .. } => open.extend(path),
+            Why::Overwrote { because, .. } | Why::Missed { because, .. } => {
+                let mut reasons = vec![because];
+                while let Some(because) = reasons.pop() {
+                    match because {
+                        Because::Otherwise { path } => open.extend(path),
+                        Because::Through { first, second, .. } => reasons.extend([&**first, &**second]),
+                        _ => {}
+                    }
+                }
+            }
+            Why::Read { .. } => {}
+        }
+    }
+    mode
+}
+
+impl Decision {
+    /// Whether the engine found that the level holds.
+    pub fn holds(&self) -> bool {
+        matches!(
+            self,
+            Decision::Weak(_, WeakAnswer::Holds(_)) | Decision::Complete(_, _, complete::Answer::Holds(_))
+        )
+    }
+
+    /// Transactions that a refutation is about; none of other decisions.
+    pub fn core(&self) -> &[TxnId] {
+        match self {
+            Decision::Complete(_, _, complete::Answer::Violated(refutation)) => &refutation.core,
+            _ => &[],
+        }
+    }
+}

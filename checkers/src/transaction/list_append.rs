@@ -1,0 +1,254 @@
+//! Lists: their versions come in the order in which a reader saw them (Kingsbury & Alvaro 2020, §4).
+//!
+//! The longest list read of a key is its order of versions, and every other list must begin it. What was
+//! appended and never seen comes after all that was, in an order that nobody knows. To most levels it does
+//! not matter: any topological order of the rest will do for it. But who writes a key must not overlap
+//! another who does, under snapshot isolation: there two such appends to one key have to be put in an
+//! order, and [`Orders::is_open`] says that there are some. A key whose lists contradict each other, or show an element twice, has no order; of
+//! that only who read whom is used.
+
+use super::graph::{Builder, Kind};
+use super::proof::Because;
+use super::{Action, INITIAL, KeyId, NOBODY, Transactions, TxnId, VersionId};
+use crate::value::{Datum, Value, Values};
+
+/// A version that no list shows.
+const UNSEEN: u32 = u32::MAX;
+
+/// The order of every key's versions.
+pub(super) struct Orders<'t> {
+    txns: &'t Transactions,
+    /// Place of each version in its key's order, from 0.
+    place: Vec<u32>,
+    /// Keys whose reads do not agree on an order.
+    is_broken: Vec<bool>,
+    /// A distinct list that does not begin the longest one, and who read it.
+    pub(super) misfits: Vec<(KeyId, Value, TxnId)>,
+    /// An element that a list shows twice: its key, the element, and a reader.
+    pub(super) repeats: Vec<(KeyId, Value, TxnId)>,
+}
+
+impl<'t> Orders<'t> {
+    /// Compares all lists that were read, in O(members of distinct lists).
+    pub(super) fn new(txns: &'t Transactions, values: &Values) -> Orders<'t> {
+        let keys = txns.keys().len();
+        let mut orders = Orders {
+            txns,
+            place: vec![UNSEEN; txns.versions().len()],
+            is_broken: vec![false; keys],
+            misfits: Vec::new(),
+            repeats: Vec::new(),
+        };
+        for key in 0..keys as KeyId {
+            for (i, version) in txns.listed(key).iter().enumerate() {
+                let place = &mut orders.place[*version as usize];
+                if *place == UNSEEN {
+                    *place = i as u32;
+                } else {
+                    let reader = txns.longest(key).expect("a key with listed versions has a list").reader;
+                    orders.repeats.push((key, txns.version(*version).value, reader));
+                    orders.is_broken[key as usize] = true;
+                }
+            }
+        }
+        // Lists are interned: a list that was seen many times is compared once, where it comes in a row.
+        let mut last_fit: Vec<Value> = vec![Value::NIL; keys];
+        for read in txns.list_reads() {
+            let fit = &mut last_fit[read.key as usize];
+            let Some(longest) = txns.longest(read.key) else { continue };
+            if read.list == *fit || read.list == longest.list {
+                continue;
+            }
+            if members(values, longest.list).starts_with(members(values, read.list)) {
+                *fit = read.list;
+            } else {
+                orders.misfit(values, read.key, read.list, read.txn);
+            }
+        }
+        orders
+    }
+
+    fn misfit(&mut self, values: &Values, key: KeyId, list: Value, reader: TxnId) {
+        self.is_broken[key as usize] = true;
+        if self.misfits.iter().rev().take(64).any(|known| (known.0, known.1) == (key, list)) {
+            return;
+        }
+        self.misfits.push((key, list, reader));
+        let mut sorted = members(values, list).to_vec();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            self.repeats.push((key, pair[0], reader));
+        }
+    }
+
+    /// Place of a version in its key's order, if the key has one and the version is in it.
+    pub(super) fn place(&self, version: VersionId) -> Option<u32> {
+        let place = self.place[version as usize];
+        (place != UNSEEN && !self.is_broken[self.txns.version(version).key as usize]).then_some(place)
+    }
+
+    /// How many versions precede the next one after that which was read; `None` if the key has no order.
+    pub(super) fn seen(&self, key: KeyId, version: VersionId) -> Option<u32> {
+        if self.is_broken[key as usize] {
+            None
+        } else if version == INITIAL {
+            Some(0)
+        } else {
+            self.place(version).map(|place| place + 1)
+        }
+    }
+
+    /// True if both are of one key and the first comes before the second.
+    pub(super) fn precedes(&self, before: VersionId, after: VersionId) -> bool {
+        let key = self.txns.version(after).key;
+        if self.is_broken[key as usize] || before == after {
+            return false;
+        }
+        if before == INITIAL {
+            return true;
+        }
+        match (self.place(before), self.place(after)) {
+            (Some(before), Some(after)) => before < after,
+            (Some(_), None) => true,
+            _ => false,
+        }
+    }
+
+    /// Draws what the orders say: who overwrote whom, who read whom, and who missed whom.
+    pub(super) fn draw(&self, counted: &[bool], graph: &mut Builder) {
+        let txns = self.txns;
+        let writer = |version: VersionId| {
+            let writer = txns.writer(version);
+            (writer != NOBODY && counted[writer as usize]).then_some(writer)
+        };
+        let unseen = self.unseen(counted);
+        let mut tail_readers: Vec<Vec<TxnId>> = vec![Vec::new(); txns.keys().len()];
+        for key in 0..txns.keys().len() as KeyId {
+            if self.is_broken[key as usize] {
+                continue;
+            }
+            let mut previous = None;
+            for version in txns.listed(key) {
+                let Some(txn) = writer(*version) else { continue };
+                if let Some(previous) = previous {
+                    graph.edge(previous, txn, Kind::Ww, *version);
+                }
+                previous = Some(txn);
+            }
+            if let Some(previous) = previous {
+                for (txn, version) in unseen.of(key) {
+                    graph.edge(previous, *txn, Kind::Ww, *version);
+                }
+            }
+        }
+        for id in (0..txns.len() as TxnId).filter(|id| counted[*id as usize]) {
+            for op in txns.micro_ops(id).iter().filter(|op| op.action == Action::Read) {
+                if op.version != INITIAL
+                    && let Some(txn) = writer(op.version)
+                {
+                    graph.edge(txn, id, Kind::Wr, op.version);
+                }
+                let Some(seen) = self.seen(op.key, op.version) else { continue };
+                let later = &txns.listed(op.key)[seen as usize..];
+                match later.iter().find_map(|version| Some((writer(*version)?, *version))) {
+                    Some((txn, version)) => graph.edge(id, txn, Kind::Rw, version),
+                    None if !unseen.of(op.key).is_empty() => {
+                        let readers = &mut tail_readers[op.key as usize];
+                        if readers.last() != Some(&id) {
+                            readers.push(id);
+                        }
+                    }
+                    None => {}
+                }
+            }
+        }
+        for (key, readers) in tail_readers.iter().enumerate() {
+            if !readers.is_empty() {
+                graph.fan(readers, unseen.of(key as KeyId), Kind::Rw);
+            }
+        }
+    }
+
+    /// Draws an order of what nobody saw: `rank` says which transaction comes first.
+    pub(super) fn draw_unseen(&self, counted: &[bool], rank: impl Fn(TxnId) -> u32, graph: &mut Builder) {
+        let unseen = self.unseen(counted);
+        for key in 0..self.txns.keys().len() as KeyId {
+            let mut order = unseen.of(key).to_vec();
+            order.sort_by_key(|(txn, _)| rank(*txn));
+            for pair in order.windows(2) {
+                graph.edge(pair[0].0, pair[1].0, Kind::Ww, pair[1].1);
+            }
+        }
+    }
+
+    /// True if a key was appended to by several transactions none of which anybody saw.
+    pub(super) fn is_open(&self, counted: &[bool]) -> bool {
+        let unseen = self.unseen(counted);
+        unseen.from.windows(2).any(|ends| ends[1] - ends[0] > 1)
+    }
+
+    /// Why one version comes before another of its key.
+    pub(super) fn because(&self, before: VersionId, after: VersionId) -> Because {
+        let key = self.txns.version(after).key;
+        let Some(longest) = self.txns.longest(key) else {
+            return Because::Initial;
+        };
+        match self.place(after) {
+            Some(_) if before == INITIAL => Because::Initial,
+            Some(_) => Because::List { reader: longest.reader },
+            None if before == INITIAL => Because::Initial,
+            None => Because::Unread { reader: longest.reader },
+        }
+    }
+
+    /// The version before `after`, in its key's order, whose writer is `writer`.
+    pub(super) fn previous_by(&self, after: VersionId, writer: TxnId) -> Option<VersionId> {
+        let key = self.txns.version(after).key;
+        let listed = self.txns.listed(key);
+        let end = self.place(after).map_or(listed.len(), |place| place as usize);
+        listed[..end].iter().rev().copied().find(|version| self.txns.writer(*version) == writer)
+    }
+
+    /// Versions of committed writers that no list shows, by key; of each writer the last.
+    fn unseen(&self, counted: &[bool]) -> Unseen {
+        let mut found = Vec::new();
+        for (id, version) in self.txns.versions().iter().enumerate() {
+            if self.place[id] == UNSEEN
+                && version.writer != NOBODY
+                && counted[version.writer as usize]
+                && !version.is_intermediate
+                && !self.is_broken[version.key as usize]
+            {
+                found.push((version.key, (version.writer, id as VersionId)));
+            }
+        }
+        found.sort_unstable();
+        let mut from = vec![0u32; self.txns.keys().len() + 1];
+        for (key, _) in &found {
+            from[*key as usize + 1] += 1;
+        }
+        for i in 1..from.len() {
+            from[i] += from[i - 1];
+        }
+        Unseen { from, versions: found.into_iter().map(|entry| entry.1).collect() }
+    }
+}
+
+struct Unseen {
+    from: Vec<u32>,
+    versions: Vec<(TxnId, VersionId)>,
+}
+
+impl Unseen {
+    fn of(&self, key: KeyId) -> &[(TxnId, VersionId)] {
+        &self.versions[self.from[key as usize] as usize..self.from[key as usize + 1] as usize]
+    }
+}
+
+/// The members of a list; nil has none.
+pub(super) fn members(values: &Values, list: Value) -> &[Value] {
+    match values.get(list) {
+        Datum::List(members) => members,
+        _ => &[],
+    }
+}

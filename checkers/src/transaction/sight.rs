@@ -1,0 +1,164 @@
+//! What a transaction, or a session, saw of another and what it missed, where the versions of a key come in a
+//! known order: fractured and non-monotonic reads, own writes missed, reads that go back.
+//!
+//! Each of these is a cycle of a special form, so only transactions on cycles are looked at.
+
+use super::anomaly::{Anomaly, Evidence, Phenomenon};
+use super::cycle::Variant;
+use super::direct::Collector;
+use super::list_append::Orders;
+use super::proof::{Edge, Why};
+use super::{Action, INITIAL, KeyId, NOBODY, Status, Transactions, TxnId, VersionId};
+use crate::value::FastBuild;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+
+fn anomaly(phenomenon: Phenomenon, variant: Variant, edges: Vec<Edge>) -> Anomaly {
+    Anomaly {
+        phenomenon,
+        variant,
+        also: None,
+        refuted: None,
+        evidence: Evidence::Cycle { edges, is_shortest: true },
+    }
+}
+
+fn missed(orders: &Orders<'_>, from: TxnId, to: TxnId, seen: VersionId, after: VersionId) -> Edge {
+    Edge { from, to, why: Why::Missed { seen, after, because: orders.because(seen, after) } }
+}
+
+/// Fractured and non-monotonic reads of `suspects`. For each the writes of those whom it read, once:
+/// O(reads + writes of those).
+pub(super) fn fractured(
+    txns: &Transactions,
+    orders: &Orders<'_>,
+    counted: &[bool],
+    suspects: &[TxnId],
+    found: &mut Collector,
+) {
+    for reader in suspects.iter().copied() {
+        // Where it read which version of a key, and from whom it read first.
+        let mut reads: BTreeMap<KeyId, Vec<(usize, VersionId)>> = BTreeMap::new();
+        let mut sources: BTreeMap<TxnId, (usize, VersionId)> = BTreeMap::new();
+        for (at, op) in txns.micro_ops(reader).iter().enumerate() {
+            if op.action != Action::Read {
+                continue;
+            }
+            reads.entry(op.key).or_default().push((at, op.version));
+            let writer = txns.writer(op.version);
+            if op.version != INITIAL && writer != NOBODY && writer != reader && counted[writer as usize] {
+                sources.entry(writer).or_insert((at, op.version));
+            }
+        }
+        for (writer, (first_at, version)) in sources {
+            let mut is_fractured = false;
+            let mut is_non_monotonic = false;
+            for op in txns.micro_ops(writer).iter().filter(|op| op.action == Action::Write) {
+                if txns.version(op.version).is_intermediate {
+                    continue;
+                }
+                for (at, seen) in reads.get(&op.key).map_or(&[][..], Vec::as_slice) {
+                    let is_own = txns.writer(*seen) == reader;
+                    if is_own || !orders.precedes(*seen, op.version) {
+                        continue;
+                    }
+                    let edges = || {
+                        let read = Edge { from: writer, to: reader, why: Why::Read { version } };
+                        vec![read, missed(orders, reader, writer, *seen, op.version)]
+                    };
+                    if !std::mem::replace(&mut is_fractured, true) {
+                        let kind = Phenomenon::FracturedRead;
+                        found.add(kind, Variant::Plain, || anomaly(kind, Variant::Plain, edges()));
+                    }
+                    if *at > first_at && !std::mem::replace(&mut is_non_monotonic, true) {
+                        let kind = Phenomenon::NonMonotonicRead;
+                        found.add(kind, Variant::Plain, || anomaly(kind, Variant::Plain, edges()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The latest that a session wrote or read of a key.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    txn: TxnId,
+    version: VersionId,
+}
+
+/// Sessions that missed their own writes, or went back behind what they had read. O(n).
+pub(super) fn sessions(txns: &Transactions, orders: &Orders<'_>, counted: &[bool], found: &mut Collector) {
+    let mut written: HashMap<(u32, KeyId), Latest, FastBuild> = HashMap::default();
+    let mut read: HashMap<(u32, KeyId), Latest, FastBuild> = HashMap::default();
+    // Who wrote the key last: its own later reads see that first of all.
+    let mut has_written = vec![NOBODY; txns.keys().len()];
+    for id in (0..txns.len() as TxnId).filter(|id| counted[*id as usize]) {
+        let txn = txns.txn(id);
+        if txn.status != Status::Committed {
+            continue;
+        }
+        for op in txns.micro_ops(id) {
+            let place = (txn.session, op.key);
+            if op.action == Action::Write {
+                has_written[op.key as usize] = id;
+                continue;
+            }
+            if has_written[op.key as usize] == id {
+                continue;
+            }
+            if let Some(own) = written.get(&place)
+                && own.txn != id
+                && orders.precedes(op.version, own.version)
+            {
+                let kind = Phenomenon::StaleOwnWrite;
+                found.add(kind, Variant::Process, || {
+                    let session = Edge { from: own.txn, to: id, why: Why::Session };
+                    let edges = vec![session, missed(orders, id, own.txn, op.version, own.version)];
+                    anomaly(kind, Variant::Process, edges)
+                });
+            }
+            match read.get_mut(&place) {
+                Some(earlier) if earlier.txn != id && orders.precedes(op.version, earlier.version) => {
+                    let earlier = *earlier;
+                    // It may have read there what it was to write here; what others wrote is what it missed.
+                    let by_another = |version: &VersionId| {
+                        let writer = txns.writer(*version);
+                        writer != NOBODY && counted[writer as usize] && writer != id
+                    };
+                    let end = orders.place(earlier.version).map_or(0, |place| place as usize + 1);
+                    let back = txns.listed(op.key)[..end].iter().rev().copied().find(by_another);
+                    if let Some(version) = back.filter(|version| orders.precedes(op.version, *version)) {
+                        let kind = Phenomenon::NonMonotonicSession;
+                        found.add(kind, Variant::Process, || {
+                            let writer = txns.writer(version);
+                            let mut edges = vec![missed(orders, id, writer, op.version, version)];
+                            if writer != earlier.txn {
+                                edges.push(Edge {
+                                    from: writer,
+                                    to: earlier.txn,
+                                    why: Why::Read { version },
+                                });
+                            }
+                            edges.push(Edge { from: earlier.txn, to: id, why: Why::Session });
+                            anomaly(kind, Variant::Process, edges)
+                        });
+                    }
+                }
+                Some(earlier) if op.version != INITIAL => *earlier = Latest { txn: id, version: op.version },
+                Some(_) => {}
+                None if op.version != INITIAL => {
+                    read.insert(place, Latest { txn: id, version: op.version });
+                }
+                None => {}
+            }
+        }
+        for op in txns.micro_ops(id).iter().filter(|op| op.action == Action::Write) {
+            let latest = Latest { txn: id, version: op.version };
+            let known = written.entry((txn.session, op.key)).or_insert(latest);
+            if orders.precedes(known.version, op.version) {
+                *known = latest;
+            }
+        }
+    }
+}
