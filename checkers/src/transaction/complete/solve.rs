@@ -1,0 +1,199 @@
+//! The steps of a decision, cheapest first.
+
+use super::arrange::{Arranger, Inspector, arrange, positions};
+use super::explain::Explainer;
+use super::graph::{Arc, Graph};
+use super::instance::{Instance, Maker};
+use super::meter::Meter;
+use super::paths::cycle;
+use super::refutation::{Argument, Refutation};
+use super::saturate::{Fact, saturate};
+use super::search::{Outcome, Search};
+use super::{Answer, Effort, Model, Order, Tactics, certificate, guess, minimize, nested};
+use crate::transaction::{Transactions, TxnId};
+use crate::verdict::Reason;
+
+/// What is asked of a history, or of a part of it.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'t> {
+    pub(super) txns: &'t Transactions,
+    pub(super) model: Model,
+    pub(super) order: Order,
+}
+
+/// Steps, for each transaction and version, that an order stronger than demanded is tried for.
+const STRONGER_STEPS: u64 = 2000;
+
+/// What is found.
+pub(super) enum Solved {
+    /// Nodes in an order that explains every read.
+    Explained(Vec<u32>),
+    /// Why there is no such order.
+    Refuted(Argument),
+}
+
+impl Question<'_> {
+    /// The answer about these transactions, whose rows ascend, with its proof.
+    pub(super) fn answer(
+        &self,
+        included: Vec<TxnId>,
+        tactics: Tactics,
+        effort: &mut Effort,
+        meter: &mut Meter,
+    ) -> Result<Answer, Reason> {
+        meter.report(0, included.len(), 0);
+        meter.look()?;
+        let micro_ops: usize = included.iter().map(|&id| self.txns.micro_ops(id).len()).sum();
+        meter.hold(Instance::bytes(included.len(), micro_ops))?;
+        let mut maker = Maker::new(self.txns);
+        if tactics.stronger
+            && let Some(answer) = self.answer_stronger(&mut maker, &included, tactics, effort, meter)?
+        {
+            return Ok(answer);
+        }
+        let instance = maker.make(included, self.model, self.order);
+        meter.look()?;
+        let mut graph = Graph::new(self.txns, &instance);
+        let shape = graph.shape;
+        Ok(match self.solve(&instance, &mut graph, tactics, effort, meter)? {
+            Solved::Explained(order) => Answer::Holds(certificate(&instance, shape, &order)),
+            Solved::Refuted(argument) => {
+                let refutation = minimize::minimize(self, &mut maker, argument, meter);
+                let argument = nested::nested(self.txns, refutation.argument);
+                Answer::Violated(Box::new(Refutation { argument, ..refutation }))
+            }
+        })
+    }
+
+    /// A system mostly keeps to an order that nobody asked about; to ask for it makes a correct history
+    /// easier, since less is left open, and a schedule that respects it will do. Nothing is known if there is
+    /// none, or if none is found soon.
+    fn answer_stronger(
+        &self,
+        maker: &mut Maker<'_>,
+        included: &[TxnId],
+        tactics: Tactics,
+        effort: &mut Effort,
+        meter: &mut Meter,
+    ) -> Result<Option<Answer>, Reason> {
+        let order = if self.txns.has_real_time() { Order::RealTime } else { Order::Session };
+        if self.order == order || !self.txns.has_real_time() && self.order == Order::RealTime {
+            return Ok(None);
+        }
+        let instance = maker.make(included.to_vec(), self.model, order);
+        let size = instance.len() + instance.reads.len() + instance.versions.len();
+        let mut graph = Graph::new(self.txns, &instance);
+        let shape = graph.shape;
+        let mut share = meter.share(STRONGER_STEPS * size as u64);
+        let question = Question { order, ..*self };
+        let solved = question.solve(&instance, &mut graph, tactics, effort, &mut share);
+        meter.absorb(&share);
+        meter.look()?;
+        Ok(match solved {
+            Ok(Solved::Explained(order)) => Some(Answer::Holds(certificate(&instance, shape, &order))),
+            Ok(Solved::Refuted(_)) | Err(_) => None,
+        })
+    }
+
+    /// The same about a part of the history, without minimizing.
+    pub(super) fn solve_part(&self, instance: &Instance, meter: &mut Meter) -> Result<Solved, Reason> {
+        let mut graph = Graph::new(self.txns, instance);
+        let tactics = Tactics { guesses: false, stronger: false, saturation: true };
+        self.solve(instance, &mut graph, tactics, &mut Effort::default(), meter)
+    }
+
+    fn solve(
+        &self,
+        instance: &Instance,
+        graph: &mut Graph,
+        tactics: Tactics,
+        effort: &mut Effort,
+        meter: &mut Meter,
+    ) -> Result<Solved, Reason> {
+        let bytes = graph.bytes() + Arranger::bytes(instance, graph);
+        meter.hold(bytes)?;
+        let solved = self.solve_steps(instance, graph, tactics, effort, meter);
+        meter.release(bytes);
+        solved
+    }
+
+    fn solve_steps(
+        &self,
+        instance: &Instance,
+        graph: &mut Graph,
+        tactics: Tactics,
+        effort: &mut Effort,
+        meter: &mut Meter,
+    ) -> Result<Solved, Reason> {
+        let guesses = if tactics.guesses { guess::guesses(self.txns, instance) } else { Vec::new() };
+        for guess in &guesses {
+            let order = arrange(instance, graph, guess, false, meter)?;
+            if let Some(solved) = self.judge(instance, graph, &order, meter)? {
+                return Ok(solved);
+            }
+        }
+        let guess = guesses.into_iter().next_back().unwrap_or_else(|| guess::blind(instance));
+        let mut order = arrange(instance, graph, &guess, true, meter)?;
+        if let Some(solved) = self.judge(instance, graph, &order, meter)? {
+            return Ok(solved);
+        }
+        let mut facts = Vec::new();
+        let mut position = Vec::new();
+        if tactics.saturation {
+            let saturated = saturate(self.txns, instance, graph, order, meter)?;
+            effort.facts = saturated.facts.len();
+            (facts, position) = (saturated.facts, saturated.position);
+            if let Some(cycle) = saturated.cycle {
+                return Ok(Solved::Refuted(
+                    self.explainer(instance, graph, &facts, &position, None).cycle(cycle, meter)?,
+                ));
+            }
+            order = arrange(instance, graph, &guess, true, meter)?;
+            if let Some(solved) = self.judge(instance, graph, &order, meter)? {
+                return Ok(solved);
+            }
+        }
+        let mut search = Search::new(instance, graph, positions(&order, graph.nodes));
+        let outcome = search.run(meter);
+        (effort.choices, effort.conflicts) = (search.choices(), search.solver.conflicts);
+        Ok(match outcome? {
+            Outcome::Explained(position) => {
+                order.sort_unstable_by_key(|node| position[*node as usize]);
+                Solved::Explained(order)
+            }
+            Outcome::Refuted(conflict) => {
+                let explainer = self.explainer(instance, graph, &facts, &position, Some(&search));
+                Solved::Refuted(explainer.search(conflict, meter)?)
+            }
+        })
+    }
+
+    /// Whether an order of the known arcs decides the question: it explains everything, or is cut short by a
+    /// cycle.
+    fn judge(
+        &self,
+        instance: &Instance,
+        graph: &Graph,
+        order: &[u32],
+        meter: &mut Meter,
+    ) -> Result<Option<Solved>, Reason> {
+        if order.len() < graph.nodes as usize {
+            let cycle: Vec<Arc> = cycle(graph, order, meter)?;
+            let argument = self.explainer(instance, graph, &[], &[], None).cycle(cycle, meter)?;
+            return Ok(Some(Solved::Refuted(argument)));
+        }
+        let accepts = Inspector::new(instance, graph).accepts(&positions(order, graph.nodes), meter)?;
+        Ok(accepts.then(|| Solved::Explained(order.to_vec())))
+    }
+
+    fn explainer<'a>(
+        &'a self,
+        instance: &'a Instance,
+        graph: &'a Graph,
+        facts: &'a [Fact],
+        position: &'a [u32],
+        search: Option<&'a Search<'a>>,
+    ) -> Explainer<'a> {
+        Explainer { txns: self.txns, instance, graph, facts, position, search }
+    }
+}
