@@ -3,12 +3,13 @@
 //! Only structure and text; what each command does is in [`crate::command`].
 
 pub mod pattern;
+pub mod transactions;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pattern::{ExploreArgs, IncidentArgs, ListArgs, MutantsArgs, ReplayArgs, RunArgs};
-use shakedown_checkers::options::Consistency;
 use std::path::PathBuf;
 use std::time::Duration;
+use transactions::TransactionArgs;
 
 /// `shakedown` and its arguments.
 #[derive(Debug, Parser)]
@@ -79,6 +80,8 @@ Examples:
   shakedown check history.edn
   shakedown check --model cas-register --initial 0 knossos/*.edn
   shakedown check --model kv --time-limit 60 --memory-limit 4G run.jsonl.zst
+  shakedown check --model list-append --consistency snapshot-isolation txn.edn
+  shakedown check --model set-full adds.edn
   zcat history.edn.gz | shakedown check --input-format edn -
   shakedown check --quiet *.log | grep false
   shakedown check --format junit *.edn > results.xml
@@ -91,7 +94,7 @@ Exit codes, the worst of the files (255, then 254, 1, 2, 0):
   254  the arguments are wrong, or a file could not be read
   255  internal error: a bug in shakedown")]
 pub struct CheckArgs {
-    /// The model that the operations follow (see `shakedown models`); guessed if not given
+    /// The model that the operations follow (see `shakedown models`); guessed if not given, or `auto`
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
 
@@ -99,9 +102,48 @@ pub struct CheckArgs {
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub initial: Option<String>,
 
-    /// The order to demand
-    #[arg(long, value_name = "LEVEL", default_value = "linearizable")]
-    pub consistency: ConsistencyArg,
+    /// What to demand. Of objects: linearizable (unless given), sequential, per-key. Of transactions:
+    /// strict-serializable (unless given), serializable, snapshot-isolation, read-committed and others, several
+    /// with commas between them
+    #[arg(short, long, alias = "consistency-models", value_name = "LEVEL", value_delimiter = ',')]
+    pub consistency: Vec<String>,
+
+    /// Transactions: anomalies that make a history invalid whatever the level, such as G1c,G-single-process
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub anomalies: Vec<String>,
+
+    /// rw-register: take each key by itself to be sequentially consistent
+    #[arg(long)]
+    pub sequential_keys: bool,
+
+    /// rw-register: take each key by itself to be linearizable
+    #[arg(long)]
+    pub linearizable_keys: bool,
+
+    /// Transactions: whether to see a value that nobody wrote is an anomaly. If not given, it is one in lists and
+    /// in formats that have transactions only
+    #[arg(long, value_name = "WHETHER")]
+    pub unwritten_reads: Option<UnwrittenReads>,
+
+    /// long-fork: how many keys are read together; as many as in the first read if not given
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub group_size: Option<u16>,
+
+    /// bank: the sum of all balances; that of the first read if not given
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub total_amount: Option<i64>,
+
+    /// bank: balances may be below zero
+    #[arg(long)]
+    pub allow_negative_balances: bool,
+
+    /// staleness: how many versions a read may be behind
+    #[arg(long, value_name = "N")]
+    pub staleness_max_versions: Option<u64>,
+
+    /// staleness: how many milliseconds a read may be behind
+    #[arg(long, value_name = "MS")]
+    pub staleness_max_ms: Option<u64>,
 
     /// The files' format; recognised by content if not given
     #[arg(short, long, value_name = "FORMAT")]
@@ -192,16 +234,23 @@ Clients work in a closed loop: each invokes its next operation when the last one
 has returned, after exponentially distributed latencies. The same arguments and
 seed give the same bytes.
 
+Transactions run on a simulated store. Its levels: strict-serializable,
+serializable, snapshot-isolation, parallel-snapshot-isolation, causal,
+read-atomic, read-committed. One anomaly can be planted with --violation.
+
 Examples:
   shakedown generate --model register -n 1000 -c 10 -o history.jsonl
   shakedown generate --model cas-register --values 0..5 --crash-rate 0.05 -s 7
-  shakedown generate --model register --violation stale-read | shakedown check -")]
+  shakedown generate --model register --violation stale-read | shakedown check -
+  shakedown generate --model list-append -n 100000 -c 20 -o txns.jsonl
+  shakedown generate --model rw-register --violation long-fork -o fork.edn")]
 pub struct GenerateArgs {
-    /// The model that the history follows
+    /// The model that the history follows; list-append and rw-register are transactions on lists and on
+    /// registers
     #[arg(short, long, value_name = "MODEL", default_value = "register")]
     pub model: String,
 
-    /// Number of operations
+    /// Number of operations, or of transactions
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, allow_negative_numbers = true)]
     pub operations: u32,
 
@@ -209,7 +258,8 @@ pub struct GenerateArgs {
     #[arg(short, long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
     pub clients: u32,
 
-    /// Number of keys, for models that have them; values of registers are then `[key value]`
+    /// Number of keys, for models that have them; values of registers are then `[key value]`. Transactions
+    /// have 10 if not given
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub keys: Option<u32>,
 
@@ -217,7 +267,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub crash_rate: f64,
 
-    /// Plant this violation; a valid history if not given
+    /// Plant this violation, in transactions this anomaly; a valid history if not given
     #[arg(long, value_name = "KIND")]
     pub violation: Option<String>,
 
@@ -244,27 +294,19 @@ pub struct GenerateArgs {
     /// The format to write; by the file's extension if not given, JSON lines where that says nothing
     #[arg(long, value_name = "FORMAT")]
     pub output_format: Option<String>,
+
+    /// For transactions only
+    #[command(flatten)]
+    pub transactions: TransactionArgs,
 }
 
-/// The consistencies, as the command line names them.
+/// Whether a read of what nobody wrote is an anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ConsistencyArg {
-    /// One order of all operations that respects real time
-    Linearizable,
-    /// One order of all operations that respects each process's own order
-    Sequential,
-    /// Each key by itself is linearizable
-    PerKey,
-}
-
-impl From<ConsistencyArg> for Consistency {
-    fn from(arg: ConsistencyArg) -> Consistency {
-        match arg {
-            ConsistencyArg::Linearizable => Consistency::Linearizable,
-            ConsistencyArg::Sequential => Consistency::Sequential,
-            ConsistencyArg::PerKey => Consistency::PerKey,
-        }
-    }
+pub enum UnwrittenReads {
+    /// It came from outside of the history, and says nothing
+    Ignore,
+    /// It is a garbage read
+    Forbid,
 }
 
 /// What `check` and `run` print.

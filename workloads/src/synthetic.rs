@@ -14,7 +14,8 @@
 //! - **Invalid by construction**: [`Violation`] says for each kind why no linearization exists. The
 //!   load around it is as busy as elsewhere: there is no quiet moment to cut the search at.
 //!
-//! One seed means one history, byte for byte, on every platform.
+//! One seed means one history, byte for byte, on every platform. Histories of transactions, valid at one
+//! isolation level or another, are made in [`transaction`].
 //!
 //! ```
 //! use shakedown_workloads::synthetic::{Object, Synthetic, Violation};
@@ -30,8 +31,8 @@ mod container;
 mod names;
 mod object;
 mod plant;
-
 mod schedule;
+pub mod transaction;
 
 use shakedown_checkers::history::{Event, EventKind, History, HistoryBuilder, Process};
 use shakedown_checkers::value::{Value, Values as Arena};
@@ -230,6 +231,30 @@ pub enum SyntheticError {
     OneKeyOnly {
         /// The object.
         object: Object,
+    },
+    /// The level means nothing for keys of that kind.
+    #[error(
+        "{} has no level {level}; it has: {}",
+        transaction::kind_name(*kind),
+        names(&transaction::Level::ALL.into_iter().filter(|level| level.fits(*kind)).collect::<Vec<_>>())
+    )]
+    NoSuchLevel {
+        /// What the keys hold.
+        kind: transaction::Kind,
+        /// The level.
+        level: transaction::Level,
+    },
+    /// Keys of that kind cannot show the anomaly.
+    #[error(
+        "{} has no anomaly {anomaly}; it has: {}",
+        transaction::kind_name(*kind),
+        names(&transaction::anomalies_for(*kind).collect::<Vec<_>>())
+    )]
+    NoSuchAnomaly {
+        /// What the keys hold.
+        kind: transaction::Kind,
+        /// The anomaly.
+        anomaly: transaction::PlantedAnomaly,
     },
     /// No operation of this run could be made certainly wrong.
     #[error(
