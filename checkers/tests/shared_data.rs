@@ -1,9 +1,14 @@
 //! Verdicts that others published for histories that others recorded. The files are not part of the
 //! repository: each test says so and passes when they are not there.
 
+use shakedown_checkers::datatype::Validity;
+use shakedown_checkers::datatype::registry::DataOptions;
 use shakedown_checkers::format::{Limits, read_path};
 use shakedown_checkers::model::{lookup, prepare};
 use shakedown_checkers::options::{Consistency, Options};
+use shakedown_checkers::theory::{self, Theory};
+use shakedown_checkers::transaction::{self, IsolationOptions, Kind, Report, Standing};
+use shakedown_checkers::validate::anomaly::{validate_anomaly, validate_report};
 use shakedown_checkers::verdict::Verdict;
 use std::path::{Path, PathBuf};
 
@@ -85,5 +90,93 @@ fn registers_and_locks_of_knossos() {
     }
     for path in files(&folder.join("mutex/bad")) {
         assert!(!judge(&path, "mutex", None), "{}", path.display());
+    }
+}
+
+/// Whether the file is valid, judged as `name` with what is usual.
+fn judge_as(path: &Path, name: &str, options: &DataOptions) -> bool {
+    let history = read_path(path, None, &Limits::default()).unwrap_or_else(|e| panic!("{e}"));
+    match theory::lookup(name) {
+        Some(Theory::Transactions(kind)) => {
+            let report = transaction::check(&history, kind, &IsolationOptions::new(kind)).unwrap();
+            for anomaly in &report.anomalies {
+                validate_anomaly(&report.txns, history.values(), anomaly).unwrap();
+            }
+            match report.verdict {
+                Standing::Holds => true,
+                Standing::Violated(_) => false,
+                Standing::Undecided => panic!("{}: {:?}", path.display(), report.standings),
+            }
+        }
+        Some(Theory::Data(checker)) => {
+            let report =
+                checker.check(&history, options).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            match report.validity {
+                Validity::Valid => true,
+                Validity::Invalid => false,
+                Validity::Unknown(reason) => panic!("{}: {reason}", path.display()),
+            }
+        }
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+#[test]
+fn elle_cli_files() {
+    let Some(folder) = data("elle-cli") else { return };
+    let group_of_3 = DataOptions { group_size: Some(3), ..DataOptions::default() };
+    for (file, model, valid) in [
+        ("elle/rw-register.edn", "rw-register", true),
+        ("elle/paper-example.edn", "list-append", false),
+        ("elle/paper-example.json", "list-append", false),
+        ("jepsen/counter.edn", "counter", true),
+        ("jepsen/counter.json", "counter", true),
+        ("jepsen/set.edn", "set", true),
+        ("jepsen/set_full.edn", "set-full", false),
+        ("jepsen/set_full.json", "set-full", false),
+        ("jepsen/bank.edn", "bank", true),
+        ("jepsen/bank.json", "bank", true),
+        ("jepsen/bank-neg.edn", "bank", true),
+        ("jepsen/long-fork.edn", "long-fork", false),
+    ] {
+        assert_eq!(judge_as(&folder.join(file), model, &group_of_3), valid, "{file}");
+    }
+}
+
+#[test]
+fn elle_files() {
+    let Some(folder) = data("elle") else { return };
+    let report = |file: &str| {
+        let history = read_path(&folder.join(file), None, &Limits::default()).unwrap();
+        transaction::check(&history, Kind::ListAppend, &IsolationOptions::new(Kind::ListAppend)).unwrap()
+    };
+    let violates = |report: &Report, level: &str| {
+        matches!(report.standing(level.parse().unwrap()), Standing::Violated(_))
+    };
+    let paper = report("paper-example.edn");
+    assert!(paper.anomalies.iter().any(|anomaly| anomaly.name() == "G-single"));
+    assert!(violates(&paper, "consistent-view") && violates(&paper, "repeatable-read"));
+    let skew = report("si-without-g-single.edn");
+    assert!(skew.anomalies.iter().any(|anomaly| anomaly.name() == "G2-item"));
+    assert!(violates(&skew, "repeatable-read") && !violates(&skew, "snapshot-isolation"));
+}
+
+/// The folder is the strongest of AWDIT's levels that holds.
+#[test]
+fn awdit_files() {
+    let Some(folder) = data("awdit") else { return };
+    let levels = ["strong-session-monotonic-atomic-view", "strong-session-read-atomic", "causal"];
+    for (strongest, count) in [("none", 0), ("read-committed", 1), ("read-atomic", 2), ("causal", 3)] {
+        for path in files(&folder.join(strongest)) {
+            let history = read_path(&path, None, &Limits::default()).unwrap_or_else(|e| panic!("{e}"));
+            let options =
+                IsolationOptions { forbid_unwritten: true, ..IsolationOptions::new(Kind::Register) };
+            let report = transaction::check(&history, Kind::Register, &options).unwrap();
+            validate_report(&report, history.values()).unwrap();
+            for (i, level) in levels.iter().enumerate() {
+                let holds = report.standing(level.parse().unwrap()) == Standing::Holds;
+                assert_eq!(holds, i < count, "{} {level}: {:#?}", path.display(), report.anomalies);
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::terminal::{count, thousands};
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
 use shakedown_checkers::model::ModelName;
-use shakedown_checkers::options::Options;
+use shakedown_checkers::theory::Theory;
 use shakedown_workloads::catalogue::{Pattern, Request, RequestError};
 use shakedown_workloads::hunt::hunt;
 use shakedown_workloads::judge::Finding;
@@ -266,13 +266,7 @@ impl Campaign<'_> {
 
     /// What the checker says of a history that it refutes.
     fn judged(&self, history: &History, model: ModelName, kind: &str) -> Option<Judgement> {
-        let question = Question {
-            model: Some(model),
-            initial: None,
-            input_format: None,
-            options: Options::default(),
-            certify: false,
-        };
+        let question = Question::about(Theory::Object(model));
         let name = last_part(self.pattern.entry().name);
         let judged = || judge::judge((history.clone(), Format::JsonLines), name, None, &question).ok();
         (kind == "refuted").then(judged).flatten()

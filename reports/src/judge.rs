@@ -5,13 +5,20 @@ use crate::command::check::format_names;
 use crate::diagnostic::{InputError, Quote};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::report::{Failure, Judgement};
+use crate::report::{Failure, Judgement, Ruling};
 use crate::terminal::{escaped, printable};
 use miette::Report;
+use shakedown_checkers::datatype::registry::{Checker, DataOptions};
 use shakedown_checkers::format::{self, Format, FormatError, Limits};
 use shakedown_checkers::history::{History, OtherEvent};
-use shakedown_checkers::model::{self, MODELS, ModelError, ModelName};
-use shakedown_checkers::options::Options;
+use shakedown_checkers::model::{self, ModelError, ModelName};
+use shakedown_checkers::options::{Consistency, Options};
+use shakedown_checkers::theory::{self, Theory};
+use shakedown_checkers::transaction::anomaly::Phenomenon;
+use shakedown_checkers::transaction::cycle::Variant;
+use shakedown_checkers::transaction::level::{Base, Level};
+use shakedown_checkers::transaction::{self, IsolationOptions, KeyAssumptions, Kind};
+use shakedown_checkers::validate::anomaly::validate_report;
 use shakedown_checkers::value::Datum;
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -24,19 +31,102 @@ use std::str::FromStr;
 /// What is asked about each file.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The model; guessed from the operations if it is `None`.
-    pub model: Option<ModelName>,
+    /// What to judge it by; guessed from the operations if it is `None`.
+    pub model: Option<Theory>,
     /// The initial value, as text.
     pub initial: Option<String>,
     /// The format; recognised by content if it is `None`.
     pub input_format: Option<Format>,
-    /// The order to demand, and the budgets.
+    /// What to demand; what is usual for the model if it is empty.
+    pub demands: Vec<Demand>,
+    /// Anomalies that make transactions invalid, whatever the level.
+    pub anomalies: Vec<(Phenomenon, Variant)>,
+    /// What to take for granted about the keys of registers in transactions.
+    pub assume: KeyAssumptions,
+    /// Whether a transaction's read of what nobody wrote is an anomaly; what is usual if it is `None`.
+    pub forbid_unwritten: Option<bool>,
+    /// What to ask of data types.
+    pub data: DataOptions,
+    /// The budgets.
     pub options: Options,
     /// Whether the independent validator is to check the proof.
     pub certify: bool,
 }
 
-/// Reads the history at `path`, or on standard input for `-`, and tells its format.
+impl Question {
+    /// What is usual, asked of one model.
+    pub fn about(theory: Theory) -> Question {
+        Question {
+            model: Some(theory),
+            initial: None,
+            input_format: None,
+            demands: Vec::new(),
+            anomalies: Vec::new(),
+            assume: KeyAssumptions::default(),
+            forbid_unwritten: None,
+            data: DataOptions::default(),
+            options: Options::default(),
+            certify: false,
+        }
+    }
+}
+
+/// A consistency that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Of an object's operations.
+    Order(Consistency),
+    /// Of transactions.
+    Level(Level),
+}
+
+/// The orders that can be demanded of an object, by name.
+const ORDERS: [(&str, Consistency); 3] = [
+    ("linearizable", Consistency::Linearizable),
+    ("sequential", Consistency::Sequential),
+    ("per-key", Consistency::PerKey),
+];
+
+impl Demand {
+    /// The consistency of that name.
+    pub fn named(name: &str) -> Result<Demand, InputError> {
+        if let Some((_, order)) = ORDERS.iter().find(|(known, _)| *known == name) {
+            return Ok(Demand::Order(*order));
+        }
+        name.parse().map(Demand::Level).map_err(|_| {
+            let levels: Vec<String> = Level::all().iter().map(ToString::to_string).collect();
+            let known = ORDERS.iter().map(|(known, _)| *known).chain(levels.iter().map(String::as_str));
+            InputError::unknown_name("consistency", name, known)
+        })
+    }
+
+    fn name(self) -> String {
+        match self {
+            Demand::Order(order) => {
+                let entry = ORDERS.iter().find(|(_, known)| *known == order);
+                entry.expect("every order has a name").0.to_owned()
+            }
+            Demand::Level(level) => level.to_string(),
+        }
+    }
+}
+
+/// The anomaly of that name, such as `G1c-process`.
+pub fn anomaly_named(name: &str) -> Result<(Phenomenon, Variant), InputError> {
+    let (stem, variant) = match (name.strip_suffix("-process"), name.strip_suffix("-realtime")) {
+        (Some(stem), _) => (stem, Variant::Process),
+        (_, Some(stem)) => (stem, Variant::Realtime),
+        (None, None) => (name, Variant::Plain),
+    };
+    // Histories of keys have no predicates: G2 is of items.
+    let stem = if stem == "G2" { "G2-item" } else { stem };
+    let phenomenon = Phenomenon::ALL.into_iter().find(|phenomenon| phenomenon.name() == stem);
+    phenomenon
+        .map(|phenomenon| (phenomenon, variant))
+        .ok_or_else(|| InputError::unknown_name("anomaly", name, Phenomenon::ALL.map(Phenomenon::name)))
+}
+
+/// Reads the history at `path`, a file or a directory, or on standard input for `-`, and tells its format.
 pub fn read(
     path: &Path,
     format: Option<Format>,
@@ -47,6 +137,8 @@ pub fn read(
         interrupt.while_waiting(Exit::Unknown, || {
             format::read_and_tell(io::stdin().lock(), "standard input", format, &limits)
         })
+    } else if path.is_dir() {
+        format::read_directory(path, format, &limits, |file| Interruptible { file, interrupt })
     } else {
         let name = path.display().to_string();
         match File::open(path) {
@@ -81,38 +173,152 @@ pub fn judge(
         let error = InputError::new(format!("{shown}: no operations, so nothing to judge"), Some(help));
         return Err(Failure::Input(Report::new(error)));
     }
-    let (name, guess) = match question.model {
-        Some(name) => (name, None),
+    let (theory, guess) = match question.model {
+        Some(theory) => (theory, None),
         None => {
-            let guess = model::guess(&history).ok_or_else(|| cannot_guess(shown, &history))?;
-            (guess.model, Some(guess))
+            let guess = theory::guess(&history).ok_or_else(|| cannot_guess(shown, &history))?;
+            (guess.theory, Some(guess))
         }
     };
-    let initial = question.initial.as_deref().or_else(|| initial_of(format, name));
-    let prepared = model::prepare(name, initial, &mut history).map_err(|error| {
-        let help = format!("see `shakedown models {}`", name.info().name);
-        Failure::Input(Report::new(InputError::new(error.to_string(), Some(help))))
-    })?;
-    let misfit = |error: ModelError| Failure::Input(Report::new(misfit(shown, path, name, &error)));
-    let verdict = prepared.check(&history, &question.options).map_err(misfit)?;
-    let validation =
-        question.certify.then(|| prepared.validate(&history, question.options.consistency, &verdict));
-    let mut notes = [history.notes(), &prepared.notes(&history)].concat();
-    if question.initial.is_none() && initial.is_some() {
-        notes.push(
-            "every key starts as \"\", as in all of Porcupine's logs; --initial says otherwise".to_owned(),
-        );
+    let misfit = |error: ModelError| Failure::Input(Report::new(misfit(shown, path, &theory, &error)));
+    let mut notes = history.notes().to_vec();
+    let (ruling, validation) = match theory {
+        Theory::Object(name) => {
+            let consistency = order_of(name, &question.demands)?;
+            let initial = question.initial.as_deref().or_else(|| initial_of(format, name));
+            let prepared = model::prepare(name, initial, &mut history).map_err(|error| {
+                let help = format!("see `shakedown models {}`", name.info().name);
+                Failure::Input(Report::new(InputError::new(error.to_string(), Some(help))))
+            })?;
+            let options = Options { consistency, ..question.options.clone() };
+            let verdict = prepared.check(&history, &options).map_err(misfit)?;
+            let validation = question.certify.then(|| prepared.validate(&history, consistency, &verdict));
+            notes.extend(prepared.notes(&history));
+            if question.initial.is_none() && initial.is_some() {
+                notes.push(
+                    "every key starts as \"\", as in all of Porcupine's logs; --initial says otherwise"
+                        .to_owned(),
+                );
+            }
+            (Ruling::Object { consistency, verdict }, validation)
+        }
+        Theory::Transactions(kind) => {
+            let asked = isolation_options(kind, &history, question, &mut notes)?;
+            let report = transaction::check(&history, kind, &asked).map_err(misfit)?;
+            // That a list has no anomaly is not proved by anything that could be checked again.
+            let has_proof = !report.anomalies.is_empty() || !report.decisions.is_empty();
+            let validation =
+                (question.certify && has_proof).then(|| validate_report(&report, history.values()));
+            if question.certify && !has_proof {
+                notes.push(
+                    "there is nothing to certify: lists without an anomaly come without an order".to_owned(),
+                );
+            }
+            (Ruling::Isolation { levels: asked.levels, report: Box::new(report) }, validation)
+        }
+        Theory::Data(checker) => {
+            let options = data_options(checker, question, &mut history)?;
+            (Ruling::Data(checker.check(&history, &options).map_err(misfit)?), None)
+        }
+    };
+    Ok(Judgement { notes, history, format, model: theory.name(), guess, ruling, validation })
+}
+
+fn refused(message: String, help: &str) -> Failure {
+    Failure::Input(Report::new(InputError::new(message, Some(help.to_owned()))))
+}
+
+/// The order to demand of an object.
+fn order_of(model: ModelName, demands: &[Demand]) -> Result<Consistency, Failure> {
+    match demands {
+        [] => Ok(Consistency::Linearizable),
+        [Demand::Order(order)] => Ok(*order),
+        [Demand::Level(level), ..] => Err(refused(
+            format!("{level} is a consistency of transactions, and {model} is none of those"),
+            "of an object ask for linearizable, sequential or per-key",
+        )),
+        _ => Err(refused("one order can be asked for at a time".to_owned(), "give --consistency once")),
     }
-    Ok(Judgement {
-        notes,
-        history,
-        format,
-        model: name.to_string(),
-        guess,
-        consistency: question.options.consistency,
-        verdict,
-        validation,
-    })
+}
+
+/// What to ask of transactions.
+fn isolation_options(
+    kind: Kind,
+    history: &History,
+    question: &Question,
+    notes: &mut Vec<String>,
+) -> Result<IsolationOptions, Failure> {
+    let mut asked = IsolationOptions::new(kind);
+    asked.anomalies.clone_from(&question.anomalies);
+    asked.assume = question.assume;
+    asked.budget.clone_from(&question.options);
+    // A format that has sessions and nothing else records them whole.
+    asked.forbid_unwritten =
+        question.forbid_unwritten.unwrap_or(asked.forbid_unwritten || !history.has_real_time());
+    let mut levels = Vec::new();
+    for demand in &question.demands {
+        match demand {
+            Demand::Level(level) => levels.push(*level),
+            Demand::Order(_) => {
+                let message = format!("{} is asked of objects, not of transactions", demand.name());
+                return Err(refused(message, "of transactions ask for strict-serializable, for example"));
+            }
+        }
+    }
+    if !history.has_real_time() {
+        let session = |level: Level| {
+            let mode = Variant::Process;
+            // What AWDIT, Plume and DBCop call read committed sees all of a transaction once it saw some.
+            let base = if level.base == Base::ReadCommitted { Base::MonotonicAtomicView } else { level.base };
+            if base.modes().contains(&mode) && level.mode == Variant::Plain {
+                Level { base, mode }
+            } else {
+                level
+            }
+        };
+        let before = levels.clone();
+        levels.iter_mut().for_each(|level| *level = session(*level));
+        notes.push(
+            "the format records sessions and no real time, so that only sessions order transactions"
+                .to_owned(),
+        );
+        for (before, after) in before.iter().zip(&levels).filter(|(before, after)| before != after) {
+            notes.push(format!("{before} was taken as {after}, as the tools of that format do"));
+        }
+    }
+    if !levels.is_empty() {
+        asked.levels = levels;
+    }
+    if question.initial.is_some() {
+        let message = "transactions take no initial value: every key starts as nil, or empty".to_owned();
+        return Err(refused(message, "leave --initial away"));
+    }
+    Ok(asked)
+}
+
+/// What to ask of a data type.
+fn data_options(
+    checker: &Checker,
+    question: &Question,
+    history: &mut History,
+) -> Result<DataOptions, Failure> {
+    let mut options = question.data.clone();
+    match &question.demands[..] {
+        [] => {}
+        [Demand::Order(Consistency::Linearizable)] if checker.info.name == "set-full" => {
+            options.linearizable = true
+        }
+        [demand, ..] => {
+            let message = format!("{} cannot be asked of {}", demand.name(), checker.info.name);
+            return Err(refused(message, "set-full alone takes --consistency linearizable; leave it away"));
+        }
+    }
+    if let Some(text) = &question.initial {
+        options.initial = model::initial_value(text, history).ok_or_else(|| {
+            refused(format!("the initial value {} is not a value", printable(text)), "such as 0, nil or \"\"")
+        })?;
+    }
+    Ok(options)
 }
 
 /// The initial value that goes without saying in a format.
@@ -134,13 +340,13 @@ pub fn message_of(panic: &(dyn Any + Send)) -> String {
 }
 
 /// The model of that name, elle-cli's names included.
-pub fn model_named(name: &str) -> Result<ModelName, InputError> {
-    model::lookup(name).map_err(|_| {
+pub fn model_named(name: &str) -> Result<Theory, InputError> {
+    theory::lookup(name).ok_or_else(|| {
         if is_bounded_mutex(name) {
             let message = format!("{}: the bound must be a whole number, at least 1", printable(name));
             return InputError::new(message, Some("such as reentrant-mutex:2".to_owned()));
         }
-        InputError::unknown_name("model", name, MODELS.iter().map(|info| info.name))
+        InputError::unknown_name("model", name, Theory::names())
     })
 }
 
@@ -157,7 +363,8 @@ pub fn format_named(name: &str) -> Result<Format, InputError> {
 
 /// A reader's error, arranged for the terminal.
 pub fn input_error(error: &FormatError) -> InputError {
-    let quote = error.place().map(|place| {
+    // Bytes in hexadecimal are no line to underline: the message has their offset.
+    let quote = error.place().filter(|place| !place.is_binary).map(|place| {
         Box::new(Quote {
             name: place.name.clone(),
             line: usize::try_from(place.line).unwrap_or(usize::MAX),
@@ -171,6 +378,7 @@ pub fn input_error(error: &FormatError) -> InputError {
         FormatError::Io { name, .. } | FormatError::Unknown { name, .. } => {
             format!("{name}: {}", error.message())
         }
+        _ if error.place().is_some_and(|place| place.is_binary) => error.to_string(),
         _ => error.message(),
     };
     let help = match error {
@@ -187,13 +395,13 @@ fn cannot_guess(shown: &str, history: &History) -> Failure {
     let functions: BTreeSet<&str> = history.operations().map(|op| op.f).collect();
     let functions: Vec<String> = functions.into_iter().map(escaped).collect();
     let message = format!("{shown}: its operations ({}) do not tell its model", functions.join(", "));
-    let names: Vec<&str> = MODELS.iter().map(|info| info.name).collect();
+    let names = Theory::names();
     let help = format!("name it with --model: {}; `shakedown models` describes them", names.join(", "));
     Failure::Input(Report::new(InputError::new(message, Some(help))))
 }
 
 /// An operation that the model does not know, or with a value of another shape.
-fn misfit(shown: &str, path: Option<&Path>, name: ModelName, error: &ModelError) -> InputError {
+fn misfit(shown: &str, path: Option<&Path>, theory: &Theory, error: &ModelError) -> InputError {
     let line = usize::try_from(error.line).unwrap_or(0);
     let quote = path.and_then(|path| line_of(path, line)).map(|text| {
         Box::new(Quote {
@@ -206,7 +414,10 @@ fn misfit(shown: &str, path: Option<&Path>, name: ModelName, error: &ModelError)
         })
     });
     let place = if quote.is_some() || line == 0 { shown.to_owned() } else { format!("{shown}:{line}") };
-    let name = name.info().name;
+    let name = match theory {
+        Theory::Object(model) => model.info().name.to_owned(),
+        Theory::Transactions(_) | Theory::Data(_) => theory.name(),
+    };
     InputError {
         message: format!("{place}: {}", escaped(&error.message)),
         help: Some(format!(

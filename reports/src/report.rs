@@ -1,9 +1,12 @@
 //! What was found out about one file, and its renderings; [`run`] has those of what patterns do,
 //! [`mutants`] those of what they do wrong when they are told to.
 //!
+//! - `isolation` and `datatype`: what is peculiar to transactions and to data types in all of these.
 //! - [`text`]: for people, laid out for a width; [`timeline`]: a few operations against time.
 //! - [`json`]: for programs; [`junit`]: for CI servers.
 
+mod datatype;
+mod isolation;
 pub mod json;
 pub mod junit;
 pub mod mutants;
@@ -13,10 +16,13 @@ pub mod timeline;
 pub mod trial;
 
 use crate::exit::Exit;
+use shakedown_checkers::datatype::{self as data, Validity};
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
-use shakedown_checkers::model::Guess;
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::theory::Guess;
+use shakedown_checkers::transaction::level::Level;
+use shakedown_checkers::transaction::{self, Standing};
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::verdict::Verdict;
 use std::time::Duration;
@@ -45,12 +51,59 @@ pub struct Judgement {
     pub model: String,
     /// How the model was guessed, if it was.
     pub guess: Option<Guess>,
-    /// The order that was demanded.
-    pub consistency: Consistency,
-    /// The verdict.
-    pub verdict: Verdict,
+    /// What came of it.
+    pub ruling: Ruling,
     /// What the independent validator says of the proof, if it was asked.
     pub validation: Option<Result<(), Refusal>>,
+}
+
+/// The verdict, by what the history was judged as.
+#[derive(Debug)]
+pub enum Ruling {
+    /// An object.
+    Object {
+        /// The order that was demanded.
+        consistency: Consistency,
+        /// The verdict, with its proof.
+        verdict: Verdict,
+    },
+    /// Transactions.
+    Isolation {
+        /// The levels that were demanded.
+        levels: Vec<Level>,
+        /// What was found.
+        report: Box<transaction::Report>,
+    },
+    /// A data type.
+    Data(data::Report),
+}
+
+impl Ruling {
+    /// `true`, `false` or `unknown`: the words that elle-cli prints.
+    pub fn word(&self) -> &'static str {
+        match self.exit() {
+            Exit::Valid => "true",
+            Exit::Invalid => "false",
+            _ => "unknown",
+        }
+    }
+
+    /// How a file of which this is true ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Ruling::Object { verdict, .. } => Exit::from(verdict),
+            Ruling::Isolation { report, .. } => match report.verdict {
+                Standing::Holds => Exit::Valid,
+                Standing::Violated(_) => Exit::Invalid,
+                Standing::Undecided => Exit::Unknown,
+            },
+            Ruling::Data(report) => match report.validity {
+                Validity::Valid => Exit::Valid,
+                Validity::Invalid => Exit::Invalid,
+                Validity::Unknown(_) => Exit::Unknown,
+            },
+        }
+    }
 }
 
 /// Why there is no verdict.
@@ -83,7 +136,7 @@ impl FileReport {
             Err(Failure::Input(_)) => Exit::BadInput,
             Err(Failure::Interrupted) => Exit::Unknown,
             Ok(judgement) if judgement.wrong_claim().is_some() => Exit::Internal,
-            Ok(judgement) => Exit::from(&judgement.verdict),
+            Ok(judgement) => judgement.ruling.exit(),
         }
     }
 

@@ -66,6 +66,11 @@ fn wrong_arguments_are_254_with_the_nearest_name() {
         (vec!["generate", "-m", "mutex", "--violation", "stale-read"], "mutex has no violation stale-read"),
         (vec!["generate", "-m", "mutex", "--violation", "double-aquire"], "did you mean double-acquire?"),
         (vec!["generate", "--values", "many"], "distinct"),
+        (vec!["generate", "-m", "list-append", "--violation", "G-singel"], "did you mean G-single?"),
+        (vec!["generate", "-m", "rw-register", "--violation", "G0"], "rw-register has no anomaly G0"),
+        (vec!["generate", "-m", "list-append", "--level", "causal"], "has no level causal"),
+        (vec!["generate", "-m", "list-append", "--values", "0..5"], "neither --values nor --mix"),
+        (vec!["generate", "-m", "stack", "--abort-rate", "0.1"], "stack has no transactions"),
         (vec!["generate", "-m", "reentrant-mutex:2"], "generate makes it only without a bound"),
         (vec!["generate", "-n", "1", "-c", "5", "--violation", "stale-read"], "1 operation of 5 clients"),
         (vec!["check", "-m", "reentrant-mutex:0", "x"], "the bound must be a whole number, at least 1"),
@@ -150,7 +155,7 @@ fn operations_that_the_model_does_not_know_are_shown_where_they_stand() {
     let files = Files::new();
     let path = files.write(
         "bank.edn",
-        "{:process 0, :type :ok, :f :read, :value 1}\n{:process 0, :type :ok, :f :transfer, :value 1}\n",
+        "{:process 0, :type :ok, :f :read, :value 1}\n{:process 0, :type :ok, :f :remit, :value 1}\n",
     );
     let run = shakedown(&["check", &path]);
     assert_eq!(code(&run), 254);
@@ -158,7 +163,7 @@ fn operations_that_the_model_does_not_know_are_shown_where_they_stand() {
     let run = shakedown(&["check", "--model", "register", &path]);
     assert_eq!(code(&run), 254);
     let err = stderr(&run);
-    assert!(err.contains("2 | {:process 0, :type :ok, :f :transfer, :value 1}"), "{err}");
+    assert!(err.contains("2 | {:process 0, :type :ok, :f :remit, :value 1}"), "{err}");
     assert!(err.contains("shakedown models register"), "it says where to look:\n{err}");
 }
 
@@ -449,6 +454,31 @@ fn generated_histories_are_judged_as_they_were_planned() {
         assert_eq!(code(&invalid), 0, "{}", stderr(&invalid));
         assert_eq!(code(&shakedown_fed(&["check", "--model", model, "-"], &valid.stdout)), 0, "{model}");
         assert_eq!(code(&shakedown(&["check", "--model", model, &path])), 1, "{model} with {violation}");
+    }
+}
+
+#[test]
+fn transactions_are_generated_by_their_level_and_anomaly() {
+    for (model, level) in [("list-append", "snapshot-isolation"), ("rw-register", "causal")] {
+        let args = ["generate", "--model", model, "-n", "60", "--level", level, "--abort-rate", "0.1"];
+        let more = [
+            "--key-skew",
+            "zipf:1",
+            "--session-skew",
+            "exponential:1.5",
+            "--length",
+            "2-3",
+            "--key-life",
+            "8",
+        ];
+        let args = [&args[..], &more].concat();
+        let valid = shakedown(&args);
+        assert_eq!(code(&valid), 0, "{}", stderr(&valid));
+        assert_eq!(valid.stdout, shakedown(&args).stdout, "one seed, one history");
+        assert!(stdout(&valid).lines().count() == 120 && stdout(&valid).contains("\"f\":\"txn\""));
+        let invalid = shakedown(&[&args[..], &["--violation", "g-single", "--position", "end"]].concat());
+        assert_eq!(code(&invalid), 0, "{}", stderr(&invalid));
+        assert_ne!(valid.stdout, invalid.stdout);
     }
 }
 

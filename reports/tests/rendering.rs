@@ -4,11 +4,12 @@
 //! an engine finds another witness or says it in other words.
 
 use shakedown::report::text::{explanation, summary, verdict_line};
-use shakedown::report::{FileReport, Judgement, Tally, json, junit::JunitReport};
+use shakedown::report::{FileReport, Judgement, Ruling, Tally, json, junit::JunitReport};
 use shakedown_checkers::format::{self, Format, Limits};
 use shakedown_checkers::history::History;
-use shakedown_checkers::model::{Guess, ModelName};
+use shakedown_checkers::model::ModelName;
 use shakedown_checkers::options::Consistency;
+use shakedown_checkers::theory::{Guess, Theory};
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::Value;
 use shakedown_checkers::verdict::{Certificate, Part, Reason, Unknown, Verdict, Witness};
@@ -170,12 +171,11 @@ fn judgement(history: History, verdict: Verdict) -> Judgement {
         notes: Vec::new(),
         model: "register".to_owned(),
         guess: Some(Guess {
-            model: ModelName::Register,
+            theory: Theory::Object(ModelName::Register),
             because: "its functions are read, write".to_owned(),
             otherwise: None,
         }),
-        consistency: Consistency::Linearizable,
-        verdict,
+        ruling: Ruling::Object { consistency: Consistency::Linearizable, verdict },
         validation: None,
     }
 }
@@ -213,7 +213,9 @@ fn stale_read() -> Judgement {
          else happened, nothing wrote 1 again.",
     ];
     let mut judgement = judgement(history, witness(vec![0, 1, 2, 3], &sentences));
-    let Verdict::Invalid(witness) = &mut judgement.verdict else { unreachable!("made invalid") };
+    let Ruling::Object { verdict: Verdict::Invalid(witness), .. } = &mut judgement.ruling else {
+        unreachable!("made invalid")
+    };
     // The crashed write could be left out.
     witness.minimal = false;
     judgement
@@ -265,7 +267,7 @@ fn out_of_memory() -> Judgement {
         history("{:process 0, :type :invoke, :f :read, :value [3 nil]}"),
         Verdict::Valid(Certificate::default()),
     );
-    judgement.verdict = Verdict::Unknown(Box::new(unknown));
-    judgement.consistency = Consistency::PerKey;
+    let verdict = Verdict::Unknown(Box::new(unknown));
+    judgement.ruling = Ruling::Object { consistency: Consistency::PerKey, verdict };
     judgement
 }

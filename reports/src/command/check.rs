@@ -1,16 +1,18 @@
 //! `shakedown check`: judges files, one after the other, and reports as it goes.
 
 use super::{Stopped, Streams};
-use crate::args::{CheckArgs, OutputFormat};
+use crate::args::{CheckArgs, OutputFormat, UnwrittenReads};
 use crate::diagnostic::InputError;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::judge::{self, Question};
+use crate::judge::{self, Demand, Question};
 use crate::progress::Watcher;
 use crate::report::junit::JunitReport;
 use crate::report::{Failure, FileReport, Tally, json, text};
+use shakedown_checkers::datatype::registry::DataOptions;
 use shakedown_checkers::format::Format;
 use shakedown_checkers::options::{Options, Progress};
+use shakedown_checkers::transaction::KeyAssumptions;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,19 +57,27 @@ fn question(args: &CheckArgs) -> Result<Question, InputError> {
         let help = "standard input is read to its end the first time; write it to a file to judge it twice";
         return Err(InputError::new("`-` is given more than once", Some(help.to_owned())));
     }
-    let mut options = Options {
-        consistency: args.consistency.into(),
-        time_limit: args.time_limit,
-        memory_limit_bytes: args.memory_limit,
-        ..Options::default()
-    };
+    let mut options =
+        Options { time_limit: args.time_limit, memory_limit_bytes: args.memory_limit, ..Options::default() };
     if let Some(threads) = args.threads {
         options.threads = usize::from(threads);
     }
     Ok(Question {
-        model: args.model.as_deref().map(judge::model_named).transpose()?,
+        model: args.model.as_deref().filter(|name| *name != "auto").map(judge::model_named).transpose()?,
         initial: args.initial.clone(),
         input_format: args.input_format.as_deref().map(judge::format_named).transpose()?,
+        demands: args.consistency.iter().map(|name| Demand::named(name)).collect::<Result<_, _>>()?,
+        anomalies: args.anomalies.iter().map(|name| judge::anomaly_named(name)).collect::<Result<_, _>>()?,
+        assume: KeyAssumptions { sequential: args.sequential_keys, linearizable: args.linearizable_keys },
+        forbid_unwritten: args.unwritten_reads.map(|reads| reads == UnwrittenReads::Forbid),
+        data: DataOptions {
+            group_size: args.group_size.map(usize::from),
+            total_amount: args.total_amount,
+            allow_negative_balances: args.allow_negative_balances,
+            staleness_max_versions: args.staleness_max_versions,
+            staleness_max_ms: args.staleness_max_ms,
+            ..DataOptions::default()
+        },
         options,
         certify: args.certify,
     })

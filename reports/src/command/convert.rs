@@ -33,13 +33,18 @@ pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
         writeln!(streams.err, "{}: {note}", args.input.display())?;
     }
     target.write(&history, streams.out)?;
+    let judged =
+        if args.output == Path::new("-") { "what was written".into() } else { args.output.to_string_lossy() };
+    if !history.has_real_time() && matches!(target.format, Format::Edn | Format::JsonLines) {
+        writeln!(
+            streams.err,
+            "note: {format} records sessions and no real time, and what was written reads as if one transaction \
+             followed the other; judge {} with `--consistency strong-session-serializable`, for example",
+            printable(&judged)
+        )?;
+    }
     if format == Format::PorcupineKv && target.format != format {
         // No other format has it go without saying.
-        let judged = if args.output == Path::new("-") {
-            "what was written".into()
-        } else {
-            args.output.to_string_lossy()
-        };
         writeln!(
             streams.err,
             "note: in Porcupine's log every key starts as \"\"; judge {} with `--initial '\"\"'`",

@@ -2,7 +2,7 @@
 //!
 //! Field by field: `docs/verdict-json.md`.
 
-use super::{Failure, FileReport, Judgement};
+use super::{Failure, FileReport, Judgement, Ruling, datatype, isolation};
 use serde_json::{Value as Json, json};
 use shakedown_checkers::history::{ANONYMOUS, OpId, Outcome};
 use shakedown_checkers::options::Consistency;
@@ -36,22 +36,48 @@ pub fn render(report: &FileReport, certify: bool) -> Json {
 
 fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json> {
     let history = &judgement.history;
-    let values = history.values();
     let mut out = json!({
         "model": judgement.model,
         "model_guessed": judgement.guess.is_some(),
-        "consistency": match judgement.consistency {
-            Consistency::Linearizable => "linearizable",
-            Consistency::Sequential => "sequential",
-            Consistency::PerKey => "per-key",
+        "consistency": match &judgement.ruling {
+            Ruling::Object { consistency, .. } => match consistency {
+                Consistency::Linearizable => Json::from("linearizable"),
+                Consistency::Sequential => Json::from("sequential"),
+                Consistency::PerKey => Json::from("per-key"),
+            },
+            Ruling::Isolation { levels, .. } => levels.iter().map(ToString::to_string).collect(),
+            Ruling::Data(_) => Json::Null,
         },
         "input_format": judgement.format.name(),
         "operations": history.len(),
         "events": history.event_count(),
         "notes": judgement.notes,
     });
+    match &judgement.ruling {
+        Ruling::Object { verdict, .. } => object(&mut out, judgement, verdict, certify),
+        Ruling::Isolation { report, .. } => out["isolation"] = isolation::json(judgement, report, certify),
+        Ruling::Data(report) => out["data"] = datatype::json(judgement, report),
+    }
+    if let Some(validation) = &judgement.validation {
+        out["certified"] = validation.is_ok().into();
+        if let Err(Refusal::TooLarge) = validation {
+            out["not_certified_because"] = Refusal::TooLarge.to_string().into();
+        }
+    }
+    if let Some(claim) = judgement.wrong_claim() {
+        out["error"] = format!("the independent validator refuses the proof: {claim}").into();
+    }
+    match out {
+        Json::Object(object) => object,
+        _ => unreachable!("made by json! with braces"),
+    }
+}
+
+/// What an order of the operations, or the lack of one, adds.
+fn object(out: &mut Json, judgement: &Judgement, verdict: &Verdict, certify: bool) {
+    let values = judgement.history.values();
     let key = |key: Option<Value>| key.map_or(Json::Null, |key| value_json(values, key));
-    match &judgement.verdict {
+    match verdict {
         Verdict::Valid(certificate) if certify => {
             let parts = certificate.parts.iter();
             out["certificate"] =
@@ -90,23 +116,10 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
             });
         }
     }
-    if let Some(validation) = &judgement.validation {
-        out["certified"] = validation.is_ok().into();
-        if let Err(Refusal::TooLarge) = validation {
-            out["not_certified_because"] = Refusal::TooLarge.to_string().into();
-        }
-    }
-    if let Some(claim) = judgement.wrong_claim() {
-        out["error"] = format!("the independent validator refuses the proof: {claim}").into();
-    }
-    match out {
-        Json::Object(object) => object,
-        _ => unreachable!("made by json! with braces"),
-    }
 }
 
 /// One operation, with Jepsen's field names where there are any.
-fn operation(judgement: &Judgement, id: OpId) -> Json {
+pub(super) fn operation(judgement: &Judgement, id: OpId) -> Json {
     let op = judgement.history.operation(id);
     let values = judgement.history.values();
     let line = |line: u32| if line == 0 { Json::Null } else { line.into() };

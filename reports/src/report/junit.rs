@@ -4,7 +4,7 @@
 //! cannot tell must not look like one that passed.
 
 use super::text::explanation;
-use super::{Failure, FileReport, adjective};
+use super::{Failure, FileReport, Ruling, adjective, datatype, isolation};
 use crate::exit::Exit;
 use crate::terminal::printable;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -56,15 +56,19 @@ fn status(report: &FileReport, certify: bool) -> TestCaseStatus {
                 let message = format!("the independent validator refuses the proof: {claim}");
                 (NonSuccessKind::Error, "internal", message, description)
             } else {
-                match &judgement.verdict {
-                    Verdict::Valid(_) => return TestCaseStatus::success(),
-                    Verdict::Invalid(_) => {
-                        let message = format!("not {}", adjective(judgement.consistency));
-                        (NonSuccessKind::Failure, "invalid", message, description)
-                    }
-                    Verdict::Unknown(unknown) => {
-                        (NonSuccessKind::Error, "unknown", unknown.reason.to_string(), description)
-                    }
+                let message = match &judgement.ruling {
+                    Ruling::Object { consistency, verdict } => match verdict {
+                        Verdict::Valid(_) => String::new(),
+                        Verdict::Invalid(_) => format!("not {}", adjective(*consistency)),
+                        Verdict::Unknown(unknown) => unknown.reason.to_string(),
+                    },
+                    Ruling::Isolation { levels, report } => isolation::headline(levels, report),
+                    Ruling::Data(report) => datatype::headline(report),
+                };
+                match judgement.ruling.exit() {
+                    Exit::Valid => return TestCaseStatus::success(),
+                    Exit::Invalid => (NonSuccessKind::Failure, "invalid", message, description),
+                    _ => (NonSuccessKind::Error, "unknown", message, description),
                 }
             }
         }

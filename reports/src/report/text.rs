@@ -1,21 +1,23 @@
 //! The explanation of a verdict, for people.
 
 use super::timeline::{describe, draw};
-use super::{Failure, FileReport, Judgement, Tally, adjective};
+use super::{Failure, FileReport, Judgement, Ruling, Tally, adjective, datatype, isolation};
+use crate::exit::Exit;
 use crate::terminal::{
     BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, size, thousands, wrap_into,
 };
+use shakedown_checkers::options::Consistency;
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::Value;
 use shakedown_checkers::verdict::{Certificate, Unknown, Verdict, Witness};
 use std::fmt::Write as _;
 
-const INDENT: &str = "  ";
+pub(super) const INDENT: &str = "  ";
 
 /// `path<TAB>true|false|unknown` without a line end; `None` if there is no verdict.
 pub fn verdict_line(report: &FileReport) -> Option<String> {
     match &report.result {
-        Ok(judgement) => Some(format!("{}\t{}", report.path, styled_word(&judgement.verdict))),
+        Ok(judgement) => Some(format!("{}\t{}", report.path, styled_word(&judgement.ruling))),
         Err(Failure::Interrupted) => Some(format!("{}\t{}", report.path, paint(UNSURE, "unknown"))),
         Err(Failure::Input(_) | Failure::Internal(_)) => None,
     }
@@ -35,14 +37,22 @@ pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String
             &format!("Note: {}.", printable(note).trim_end_matches('.')),
         );
     }
-    match &judgement.verdict {
-        Verdict::Valid(certificate) => valid(&mut out, judgement, certificate, certify, width),
-        Verdict::Invalid(witness) => invalid(&mut out, judgement, witness, width),
-        Verdict::Unknown(unknown) => undecided(&mut out, judgement, unknown, width),
+    match &judgement.ruling {
+        Ruling::Object { consistency, verdict } => match verdict {
+            Verdict::Valid(certificate) => {
+                valid(&mut out, judgement, *consistency, certificate, certify, width);
+            }
+            Verdict::Invalid(witness) => invalid(&mut out, judgement, *consistency, witness, width),
+            Verdict::Unknown(unknown) => undecided(&mut out, judgement, unknown, width),
+        },
+        Ruling::Isolation { levels, report } => {
+            isolation::text(&mut out, judgement, levels, report, width);
+        }
+        Ruling::Data(report) => datatype::text(&mut out, judgement, report, width),
     }
     match &judgement.validation {
         None => {}
-        Some(Ok(())) if matches!(judgement.verdict, Verdict::Unknown(_)) => {
+        Some(Ok(())) if judgement.ruling.exit() == Exit::Unknown => {
             wrap_into(
                 &mut out,
                 width,
@@ -52,7 +62,7 @@ pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String
             );
         }
         Some(Ok(())) => {
-            let proof = if matches!(judgement.verdict, Verdict::Valid(_)) { "order" } else { "witness" };
+            let proof = if judgement.ruling.exit() == Exit::Valid { "order" } else { "witness" };
             let text = format!("Certified: the independent validator re-checked this {proof}, and it holds.");
             wrap_into(&mut out, width, INDENT, INDENT, &text);
         }
@@ -90,19 +100,20 @@ pub fn summary(tally: &Tally) -> String {
     format!("{}: {}", count(files, "file"), parts.join(", "))
 }
 
-fn styled_word(verdict: &Verdict) -> String {
-    let style = match verdict {
-        Verdict::Valid(_) => GOOD,
-        Verdict::Invalid(_) => BAD,
-        Verdict::Unknown(_) => UNSURE,
+fn styled_word(ruling: &Ruling) -> String {
+    let style = match ruling.exit() {
+        Exit::Valid => GOOD,
+        Exit::Invalid => BAD,
+        _ => UNSURE,
     };
-    paint(style, verdict.word())
+    paint(style, ruling.word())
 }
 
 fn preamble(judgement: &Judgement) -> String {
+    let noun = if matches!(judgement.ruling, Ruling::Isolation { .. }) { "transaction" } else { "operation" };
     let mut text = format!(
         "{}, judged as {}",
-        count(judgement.history.len() as u64, "operation"),
+        count(judgement.history.len() as u64, noun),
         paint(STRONG, &judgement.model)
     );
     if let Some(guess) = &judgement.guess {
@@ -112,7 +123,14 @@ fn preamble(judgement: &Judgement) -> String {
     text
 }
 
-fn valid(out: &mut String, judgement: &Judgement, certificate: &Certificate, certify: bool, width: usize) {
+fn valid(
+    out: &mut String,
+    judgement: &Judgement,
+    consistency: Consistency,
+    certificate: &Certificate,
+    certify: bool,
+    width: usize,
+) {
     let parts = certificate.parts.len();
     let which = if parts > 1 {
         format!(
@@ -122,7 +140,7 @@ fn valid(out: &mut String, judgement: &Judgement, certificate: &Certificate, cer
     } else {
         "one order of the operations explains".to_owned()
     };
-    let good = format!("It is {}:", adjective(judgement.consistency));
+    let good = format!("It is {}:", adjective(consistency));
     wrap_into(out, width, INDENT, INDENT, &format!("{} {which} every result.", paint(GOOD, &good)));
     if certify {
         for part in &certificate.parts {
@@ -154,20 +172,23 @@ fn order(out: &mut String, judgement: &Judgement, key: Option<Value>, order: &[u
     }
 }
 
-fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: usize) {
+fn invalid(
+    out: &mut String,
+    judgement: &Judgement,
+    consistency: Consistency,
+    witness: &Witness,
+    width: usize,
+) {
     let values = judgement.history.values();
     let place = witness
         .key
         .map_or(String::new(), |key| format!(" What is wrong is at key {}.", printable(&values.show(key))));
-    let bad = format!("It is not {}.", adjective(judgement.consistency));
+    let bad = format!("It is not {}.", adjective(consistency));
     wrap_into(out, width, INDENT, INDENT, &format!("{}{place}", paint(BAD, &bad)));
     for sentence in &witness.sentences {
         wrap_into(out, width, &format!("{INDENT}- "), &format!("{INDENT}  "), &printable(sentence));
     }
-    if let Some(otherwise) = judgement.guess.as_ref().and_then(|guess| guess.otherwise) {
-        let text = format!("It was judged as {} by a guess: {otherwise}.", judgement.model);
-        wrap_into(out, width, INDENT, INDENT, &text);
-    }
+    guessed(out, judgement, width);
     out.push('\n');
     let number = count(witness.core.len() as u64, "operation");
     let heading = if witness.minimal {
@@ -189,6 +210,14 @@ fn invalid(out: &mut String, judgement: &Judgement, witness: &Witness, width: us
     wrap_into(&mut text, width, INDENT, INDENT, legend);
     out.push_str(&paint(FAINT, text.trim_end()));
     out.push('\n');
+}
+
+/// What else the history may be about, if its model is a guess.
+pub(super) fn guessed(out: &mut String, judgement: &Judgement, width: usize) {
+    if let Some(otherwise) = judgement.guess.as_ref().and_then(|guess| guess.otherwise) {
+        let text = format!("It was judged as {} by a guess: {otherwise}.", judgement.model);
+        wrap_into(out, width, INDENT, INDENT, &text);
+    }
 }
 
 fn undecided(out: &mut String, judgement: &Judgement, unknown: &Unknown, width: usize) {

@@ -1,5 +1,6 @@
 //! What came of a trial, for somebody who has never seen one.
 
+use super::Ruling;
 use super::run::text::{self, seconds};
 use super::run::timeline::Limit;
 use super::run::{CaseReport, FailedRun, Looked, Scene, SeedsReport, Shrunk, ShrunkEnd, WorldReport, faults};
@@ -289,7 +290,7 @@ pub fn mistake(report: &MistakeReport, width: usize) -> String {
 /// What is wrong, in a few lines.
 fn contradiction(out: &mut String, run: &FailedRun, width: usize) {
     if let Some(judgement) = &run.judgement
-        && let Verdict::Invalid(witness) = &judgement.verdict
+        && let Ruling::Object { verdict: Verdict::Invalid(witness), .. } = &judgement.ruling
         && witness.core.len() <= DRAWN_MAX
     {
         let which = match witness.core.len() {
