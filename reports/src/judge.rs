@@ -205,14 +205,13 @@ pub fn judge(
         Theory::Transactions(kind) => {
             let asked = isolation_options(kind, &history, question, &mut notes)?;
             let report = transaction::check(&history, kind, &asked).map_err(misfit)?;
-            // That a list has no anomaly is not proved by anything that could be checked again.
-            let has_proof = !report.anomalies.is_empty() || !report.decisions.is_empty();
+            // What is less than serializable has no order to show, of lists.
+            let has_proof =
+                !report.anomalies.is_empty() || !report.decisions.is_empty() || report.serial.is_some();
             let validation =
                 (question.certify && has_proof).then(|| validate_report(&report, history.values()));
             if question.certify && !has_proof {
-                notes.push(
-                    "there is nothing to certify: lists without an anomaly come without an order".to_owned(),
-                );
+                notes.push("there is nothing to certify".to_owned());
             }
             (Ruling::Isolation { levels: asked.levels, report: Box::new(report) }, validation)
         }
@@ -252,6 +251,7 @@ fn isolation_options(
     asked.anomalies.clone_from(&question.anomalies);
     asked.assume = question.assume;
     asked.budget.clone_from(&question.options);
+    asked.certify = question.certify;
     // A format that has sessions and nothing else records them whole.
     asked.forbid_unwritten =
         question.forbid_unwritten.unwrap_or(asked.forbid_unwritten || !history.has_real_time());

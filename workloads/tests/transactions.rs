@@ -23,6 +23,7 @@ fn plan(kind: Kind, transactions: u32, seed: u64) -> Transactional {
 fn judge(history: &History, kind: Kind) -> Report {
     let mut options = IsolationOptions::new(kind);
     options.forbid_unwritten = true;
+    options.certify = true;
     let report = check(history, kind, &options).unwrap();
     validate_report(&report, history.values()).unwrap();
     report

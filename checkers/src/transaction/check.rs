@@ -12,6 +12,7 @@ use super::{
     Action, Kind, NOBODY, Status, Transactions, TxnId, VersionId, list_append, read, register, sight,
 };
 use crate::history::{History, NEVER};
+use crate::linearizability::budget::Budget;
 use crate::model::ModelError;
 use crate::options::Options;
 use crate::value::Values;
@@ -28,6 +29,8 @@ pub struct IsolationOptions {
     /// Whether a read of a value that nobody wrote is an anomaly. If not, it is taken to come from outside of
     /// the history and says nothing.
     pub forbid_unwritten: bool,
+    /// Whether to give an order of the transactions where lists show no cycle.
+    pub certify: bool,
     /// Whether to leave levels undecided that nobody asked for.
     pub only_asked: bool,
     /// What the engines may spend.
@@ -43,6 +46,7 @@ impl IsolationOptions {
             anomalies: Vec::new(),
             assume: KeyAssumptions::default(),
             forbid_unwritten: kind == Kind::ListAppend,
+            certify: false,
             only_asked: false,
             budget: Options::default(),
         }
@@ -73,6 +77,8 @@ pub struct Report {
     pub standings: Vec<(Level, Standing)>,
     /// What engines decided, with their proofs.
     pub decisions: Vec<(Level, Decision)>,
+    /// Of lists that are serializable, if asked for: an order, and the strongest mode that it keeps.
+    pub serial: Option<(Variant, Vec<TxnId>)>,
     /// Whether all that was asked for holds.
     pub verdict: Standing,
 }
@@ -120,11 +126,14 @@ pub fn check(history: &History, kind: Kind, options: &IsolationOptions) -> Resul
         Kind::ListAppend => lists(&txns, history.values(), &counted, options, &mut found),
         Kind::Register => registers(&txns, history.values(), &counted, options, &mut found),
     };
+    let serial = open.serial.clone();
     let decisions = match kind {
         Kind::ListAppend => Vec::new(),
         Kind::Register => decide(&txns, &options.levels, options.only_asked, &options.budget, &mut found),
     };
-    Ok(report(txns, found, &open, decisions, options))
+    let mut report = report(txns, found, &open, decisions, options);
+    report.serial = serial;
+    Ok(report)
 }
 
 fn report(
@@ -186,7 +195,7 @@ fn report(
         (None, None) if asked.contains(&Standing::Undecided) => Standing::Undecided,
         (None, None) => Standing::Holds,
     };
-    Report { txns, anomalies, counts, standings, decisions, verdict }
+    Report { txns, anomalies, counts, standings, decisions, serial: None, verdict }
 }
 
 /// What a search left open.
@@ -198,6 +207,8 @@ struct Open {
     bases: Vec<Base>,
     /// Levels of those that hold all the same.
     hold: Vec<Level>,
+    /// See [`Report::serial`].
+    serial: Option<(Variant, Vec<TxnId>)>,
 }
 
 /// Bases that forbid something that we do not look for, even if the order of all versions is known.
@@ -275,6 +286,7 @@ fn lists(
     options: &IsolationOptions,
     found: &mut Collector,
 ) -> Open {
+    let budget = Budget::new(&options.budget);
     let versions = list_append::Orders::new(txns, values);
     direct::find_in_lists(txns, &versions, values, options.forbid_unwritten, found);
     let mut builder = orders(txns, counted, 10 * txns.len());
@@ -296,7 +308,7 @@ fn lists(
         };
         Edge { from, to, why }
     };
-    let hunted = hunt(txns, &graph, &Shapes::ALL, &edge, found);
+    let hunted = hunt(txns, &graph, &Shapes::ALL, &edge, &budget, found);
     if !hunted.suspects.is_empty() {
         sight::fractured(txns, &versions, counted, &hunted.suspects, found);
     }
@@ -307,9 +319,22 @@ fn lists(
     let mut hold = Vec::new();
     if hunted.has_cycles && versions.is_open(counted) {
         bases.extend(BASES_OPEN_UNSEEN);
-        hold = unseen_in_some_order(txns, &versions, counted, found);
+        hold = unseen_in_some_order(txns, &versions, counted, &budget, found);
     }
-    Open { hunts: hunted.undecided, bases, hold }
+    let serial = options.certify.then(|| serial(&graph, counted, found)).flatten();
+    Open { hunts: hunted.undecided, bases, hold, serial }
+}
+
+/// An order of the transactions along the graph, in the strongest mode that has one; none where more than cycles
+/// is wrong.
+fn serial(graph: &Graph, counted: &[bool], found: &Collector) -> Option<(Variant, Vec<TxnId>)> {
+    if found.kept.iter().any(|anomaly| matches!(anomaly.evidence, Evidence::Direct { .. })) {
+        return None;
+    }
+    let sorted = |variant: Variant| Some((variant, graph.sorted(variant.mask())?));
+    let (variant, order) = Variant::ALL.into_iter().rev().find_map(sorted)?;
+    let is_counted = |node: &u32| *node < graph.txn_count() && counted[*node as usize];
+    Some((variant, order.into_iter().filter(is_counted).collect()))
 }
 
 /// Levels that hold if what nobody saw was appended in the order in which the transactions completed, or began.
@@ -318,8 +343,10 @@ fn unseen_in_some_order(
     txns: &Transactions,
     versions: &list_append::Orders<'_>,
     counted: &[bool],
+    budget: &Budget,
     found: &Collector,
 ) -> Vec<Level> {
+    let is_over = || budget.exceeded(0).is_some();
     let mut hold = Vec::new();
     let completed = |id: TxnId| txns.txn(id).returned;
     let begun = |id: TxnId| txns.txn(id).invoked;
@@ -344,9 +371,9 @@ fn unseen_in_some_order(
             let level = Level { base: Base::UpdateSerializable, mode: variant };
             if variant == Variant::Plain
                 && !found.kept.iter().any(|anomaly| anomaly.violates(level))
-                && components
-                    .iter()
-                    .all(|nodes| component(nodes, &|c| c.shortest(Shape::Update, variant) == Hunt::Absent))
+                && components.iter().all(|nodes| {
+                    component(nodes, &|c| c.shortest(Shape::Update, variant, &is_over) == Hunt::Absent)
+                })
             {
                 hold.push(level);
             }
@@ -375,6 +402,7 @@ fn registers(
     options: &IsolationOptions,
     found: &mut Collector,
 ) -> Open {
+    let budget = Budget::new(&options.budget);
     let versions = register::Orders::new(txns, counted, options.assume);
     for circle in versions.circles() {
         let facts: Vec<&register::Fact> = circle.iter().map(|about| &versions.facts[*about]).collect();
@@ -425,11 +453,11 @@ fn registers(
     // That one version follows another was inferred from a read: a cycle of those is one of reads as well.
     let assumes = options.assume.sequential || options.assume.linearizable;
     let shapes = if assumes { &Shapes::ALL[..] } else { &Shapes::ALL[1..] };
-    let hunted = hunt(txns, &graph, shapes, &edge, found);
+    let hunted = hunt(txns, &graph, shapes, &edge, &budget, found);
     // Read committed asks for no order of versions but one along the reads.
     let is_decided = |base: &Base| matches!(base, Base::ReadUncommitted | Base::ReadCommitted);
     let bases = BASES.into_iter().filter(|base| !is_decided(base)).collect();
-    Open { hunts: hunted.undecided, bases, hold: Vec::new() }
+    Open { hunts: hunted.undecided, bases, hold: Vec::new(), serial: None }
 }
 
 /// The transactions that a reason names.
@@ -474,8 +502,10 @@ fn hunt(
     graph: &Graph,
     shapes: &[(Shape, Phenomenon)],
     edge: &dyn Fn(TxnId, TxnId, graph::Kind, u32) -> Edge,
+    budget: &Budget,
     found: &mut Collector,
 ) -> Hunted {
+    let is_over = || budget.exceeded(0).is_some();
     let mut hunted =
         Hunted { undecided: Vec::new(), suspects: Vec::new(), has_session_cycles: false, has_cycles: false };
     if graph.components(graph::Mask::ALL).is_empty() {
@@ -501,7 +531,7 @@ fn hunt(
                 if known >> i & 1 == 1 {
                     continue;
                 }
-                match component.shortest(*shape, variant) {
+                match component.shortest(*shape, variant, &is_over) {
                     Hunt::Absent => {}
                     Hunt::Undecided => hunted.undecided.push((*phenomenon, variant)),
                     Hunt::Found { steps, is_shortest } => {

@@ -6,12 +6,12 @@
 //! (Huang et al., VLDB 2023) and Viper (Zhang et al., EuroSys 2023) snapshot isolation, each by a constraint for
 //! every pair of writers of a key and the solver MonoSAT (Bayless et al., AAAI 2015). Here:
 //!
-//! 1. What follows at once becomes a graph ([`graph`]): reads, sessions or real time, initial values, and that
+//! 1. What follows at once becomes a graph (`graph.rs`): reads, sessions or real time, initial values, and that
 //!    who read a version and then wrote the key comes next.
 //! 2. Orders that are nearly always right are tried: timestamps, completions. One that explains every read
-//!    decides a correct history in a pass ([`arrange`]).
-//! 3. What follows from that is added, to a fixpoint ([`saturate`]). A cycle decides an incorrect one.
-//! 4. The rest is searched, with constraints only for pairs about which some order was wrong ([`search`]).
+//!    decides a correct history in a pass (`arrange.rs`).
+//! 3. What follows from that is added, to a fixpoint (`saturate.rs`). A cycle decides an incorrect one.
+//! 4. The rest is searched, with constraints only for pairs about which some order was wrong (`search.rs`).
 //!
 //! If every write follows a read of the same key in its transaction (mini-transactions: Wei et al., MTC, 2025),
 //! step 1 leaves nothing open but orders that no read can tell, and the decision takes linear time.
@@ -26,7 +26,7 @@
 //! What counts: committed transactions, and those of unknown outcome that somebody read from. Of the latter only
 //! the writes are known, and when they take effect has no bound: nothing comes after them in session or real
 //! time, though they come after what their own session, or real time, has before them. Which reads count is
-//! said in [`instance`]; reads that are wrong by themselves are for others to find.
+//! said in `instance.rs`; reads that are wrong by themselves are for others to find.
 //!
 //! Every answer but Unknown carries its proof, which [`crate::validate::isolation`] re-checks. Answers and
 //! proofs do not depend on time, unless a limit cuts the search or the minimizing short.

@@ -14,6 +14,9 @@ use super::graph::{Builder, Graph, Kind, Mask, Out};
 /// Steps that a search for one kind of cycle in one component may take.
 pub const STEPS_MAX: u64 = 60_000_000;
 
+/// The clock is looked at after a search in which a multiple of this power of two of steps was passed.
+const ASK_BITS: u32 = 20;
+
 /// A kind of cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
@@ -212,8 +215,12 @@ impl<'g> Component<'g> {
         self.nodes[node as usize] >= self.txns
     }
 
-    /// A shortest cycle of that shape and variant in the component, counted in transactions.
-    pub fn shortest(&mut self, shape: Shape, variant: Variant) -> Hunt {
+    /// A shortest cycle of that shape and variant in the component, counted in transactions. It is given up once
+    /// `is_over`, which is asked now and then.
+    pub fn shortest(&mut self, shape: Shape, variant: Variant, is_over: &dyn Fn() -> bool) -> Hunt {
+        if is_over() {
+            return Hunt::Undecided;
+        }
         let starts = self.starts(shape, variant);
         if starts.is_empty() {
             return Hunt::Absent;
@@ -228,9 +235,13 @@ impl<'g> Component<'g> {
             if limit < 2 {
                 break;
             }
-            match self.search(shape, variant, *start, *edge, limit, &mut steps_left) {
+            let asked_at = steps_left >> ASK_BITS;
+            let found = self.search(shape, variant, *start, *edge, limit, &mut steps_left);
+            let is_over = steps_left >> ASK_BITS != asked_at && is_over();
+            match found {
                 Some(steps) => best = Some(steps),
-                None if steps_left > 0 => {}
+                None if is_over && best.is_none() => return Hunt::Undecided,
+                None if steps_left > 0 && !is_over => {}
                 None => {
                     return match best {
                         Some(steps) => Hunt::Found { steps, is_shortest: false },

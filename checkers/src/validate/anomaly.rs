@@ -15,6 +15,7 @@ use crate::transaction::{
     Action, INITIAL, KeyId, Kind, MicroOp, NOBODY, Report, Status, Transactions, TxnId, VersionId,
 };
 use crate::value::{Datum, Value, Values};
+use std::collections::BTreeMap;
 
 /// Checks one anomaly of `txns`, whose values live in `values`.
 pub fn validate_anomaly(txns: &Transactions, values: &Values, anomaly: &Anomaly) -> Result<(), Refusal> {
@@ -406,12 +407,72 @@ pub fn validate_report(report: &Report, values: &Values) -> Result<(), Refusal> 
     for anomaly in &report.anomalies {
         validate_anomaly(&report.txns, values, anomaly)?;
     }
+    if let Some((variant, order)) = &report.serial {
+        replay_lists(&report.txns, values, *variant, order).map_err(Refusal::Wrong)?;
+    }
     for (_, decision) in &report.decisions {
         match decision {
             Decision::Weak(level, answer) => validate_weak(&report.txns, *level, answer)?,
             Decision::Complete(model, order, answer) => {
                 isolation::validate(&report.txns, *model, *order, answer)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the transactions one after the other: each must have read the lists as they stand then.
+fn replay_lists(
+    txns: &Transactions,
+    values: &Values,
+    variant: Variant,
+    order: &[TxnId],
+) -> Result<(), String> {
+    let counted = txns.counted();
+    let mut has_run = vec![false; txns.len()];
+    let mut lists: BTreeMap<KeyId, Vec<Value>> = BTreeMap::new();
+    let mut latest_in_session: BTreeMap<u32, TxnId> = BTreeMap::new();
+    for id in order {
+        if !counted[*id as usize] || std::mem::replace(&mut has_run[*id as usize], true) {
+            return Err(format!("transaction {id} is in the order and should not be, or is there twice"));
+        }
+        let txn = txns.txn(*id);
+        let latest = latest_in_session.entry(txn.session).or_insert(*id);
+        if variant != Variant::Plain && *latest > *id && txn.status == Status::Committed {
+            return Err(format!("transaction {latest} is put before {id}, which its session ran first"));
+        }
+        *latest = (*latest).max(*id);
+        let first = txns.list_reads().partition_point(|read| read.txn < *id);
+        let mut reads = txns.list_reads()[first..].iter();
+        for op in txns.micro_ops(*id) {
+            let list = lists.entry(op.key).or_default();
+            match op.action {
+                Action::Write => list.push(txns.version(op.version).value),
+                Action::Read => {
+                    let read = reads.next().expect("one list for each read");
+                    let seen = match values.get(read.list) {
+                        Datum::List(members) => members,
+                        _ => &[],
+                    };
+                    if seen != &list[..] {
+                        return Err(format!("transaction {id} read something else than the order says"));
+                    }
+                }
+            }
+        }
+    }
+    if let Some(missing) = (0..txns.len()).find(|id| counted[*id] && !has_run[*id]) {
+        return Err(format!("transaction {missing} is missing from the order"));
+    }
+    if variant == Variant::Realtime && txns.has_real_time() {
+        // Whoever comes later must not have completed before this one began.
+        let mut earliest_return = NEVER;
+        for id in order.iter().rev() {
+            let txn = txns.txn(*id);
+            if earliest_return < txn.invoked {
+                return Err(format!("transaction {id} is put before one that had completed when it began"));
+            }
+            earliest_return = earliest_return.min(txn.returned);
         }
     }
     Ok(())

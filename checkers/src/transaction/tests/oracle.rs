@@ -7,7 +7,7 @@ use super::super::cycle::Variant;
 use super::super::level::{Base, Level};
 use super::super::{Action, IsolationOptions, Kind, Standing, Status, Transactions, TxnId, check};
 use super::history;
-use crate::validate::anomaly::validate_anomaly;
+use crate::validate::anomaly::validate_report;
 use crate::value::{Datum, Value, Values};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -390,7 +390,8 @@ fn every_level_is_decided_as_its_definition_says() {
     for seed in 0..HISTORIES {
         let text = random(seed);
         let history = history(&text);
-        let report = check(&history, Kind::ListAppend, &IsolationOptions::new(Kind::ListAppend)).unwrap();
+        let options = IsolationOptions { certify: true, ..IsolationOptions::new(Kind::ListAppend) };
+        let report = check(&history, Kind::ListAppend, &options).unwrap();
         let mut oracle = Oracle::new(&report.txns, history.values());
         // Lists that contradict each other are told apart by other tests.
         if (0..3).filter_map(|key| oracle.key(key)).any(|key| {
@@ -415,11 +416,11 @@ fn every_level_is_decided_as_its_definition_says() {
             };
             assert!(agrees, "seed {seed}, {level} is {standing:?}: {:#?}\n{text}", report.anomalies);
         }
-        for anomaly in &report.anomalies {
-            if let Err(refusal) = validate_anomaly(&report.txns, history.values(), anomaly) {
-                panic!("seed {seed}: {refusal}: {anomaly:#?}\n{text}");
-            }
+        if let Err(refusal) = validate_report(&report, history.values()) {
+            panic!("seed {seed}: {refusal}: {:#?} {:?}\n{text}", report.anomalies, report.serial);
         }
+        let serializable = Level { base: Base::Serializable, mode: Variant::Plain };
+        assert_eq!(report.serial.is_some(), report.standing(serializable) == Standing::Holds, "seed {seed}");
         // What is decided agrees with itself.
         for (stronger, first) in &report.standings {
             for (weaker, second) in report.standings.iter().filter(|entry| stronger.implies(entry.0)) {
