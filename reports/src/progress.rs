@@ -128,8 +128,11 @@ fn placed(progress: &Progress) -> Sign {
     let (done, total) = (progress.placed.load(Relaxed), progress.total.load(Relaxed));
     let configurations = count(progress.configurations.load(Relaxed), "configuration");
     let memory = size(progress.memory_bytes.load(Relaxed));
-    let numbers =
-        format!("{} of {} placed, {configurations}, {memory}", thousands(done), count(total, "operation"));
+    let numbers = if total == 0 {
+        "reading it, or following what it says".to_owned()
+    } else {
+        format!("{} of {} placed, {configurations}, {memory}", thousands(done), count(total, "operation"))
+    };
     Sign { done, total, numbers }
 }
 
@@ -140,6 +143,7 @@ mod tests {
     #[test]
     fn a_sign_says_how_far_and_at_what_cost() {
         let progress = Progress::default();
+        assert_eq!(placed(&progress).numbers, "reading it, or following what it says");
         progress.placed.store(1200, Relaxed);
         progress.total.store(5000, Relaxed);
         progress.configurations.store(1, Relaxed);

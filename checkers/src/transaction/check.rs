@@ -2,7 +2,7 @@
 
 use super::anomaly::{Anomaly, Evidence, Phenomenon};
 use super::cycle::{Component, Hunt, Shape, Step, Variant};
-use super::decide::{Decision, decide};
+use super::decide::{Decision, decide, decide_unseen};
 use super::direct::{self, Collector};
 use super::graph::{self, Builder, Graph};
 use super::level::{BASES, Base, Level};
@@ -128,6 +128,10 @@ pub fn check(history: &History, kind: Kind, options: &IsolationOptions) -> Resul
     };
     let serial = open.serial.clone();
     let decisions = match kind {
+        Kind::ListAppend if open.has_unseen => {
+            let IsolationOptions { levels, only_asked, budget, .. } = options;
+            decide_unseen(&txns, levels, *only_asked, budget, &open.hold, &mut found)
+        }
         Kind::ListAppend => Vec::new(),
         Kind::Register => decide(&txns, &options.levels, options.only_asked, &options.budget, &mut found),
     };
@@ -207,6 +211,8 @@ struct Open {
     bases: Vec<Base>,
     /// Levels of those that hold all the same.
     hold: Vec<Level>,
+    /// Whether it matters to some base in which order things were appended that nobody saw.
+    has_unseen: bool,
     /// See [`Report::serial`].
     serial: Option<(Variant, Vec<TxnId>)>,
 }
@@ -317,12 +323,13 @@ fn lists(
     }
     let mut bases = BASES_OPEN.to_vec();
     let mut hold = Vec::new();
-    if hunted.has_cycles && versions.is_open(counted) {
+    let has_unseen = hunted.has_cycles && versions.is_open(counted);
+    if has_unseen {
         bases.extend(BASES_OPEN_UNSEEN);
         hold = unseen_in_some_order(txns, &versions, counted, &budget, found);
     }
     let serial = options.certify.then(|| serial(&graph, counted, found)).flatten();
-    Open { hunts: hunted.undecided, bases, hold, serial }
+    Open { hunts: hunted.undecided, bases, hold, has_unseen, serial }
 }
 
 /// An order of the transactions along the graph, in the strongest mode that has one; none where more than cycles
@@ -338,7 +345,7 @@ fn serial(graph: &Graph, counted: &[bool], found: &Collector) -> Option<(Variant
 }
 
 /// Levels that hold if what nobody saw was appended in the order in which the transactions completed, or began.
-/// Most often one of the two is what happened; if neither is, nothing is proved.
+/// Most often one of the two is what happened; if neither is, nothing is proved, and an engine searches.
 fn unseen_in_some_order(
     txns: &Transactions,
     versions: &list_append::Orders<'_>,
@@ -347,37 +354,39 @@ fn unseen_in_some_order(
     found: &Collector,
 ) -> Vec<Level> {
     let is_over = || budget.exceeded(0).is_some();
+    let snapshots = Variant::ALL.map(|mode| Level { base: Base::SnapshotIsolation, mode });
+    let updates = Level { base: Base::UpdateSerializable, mode: Variant::Plain };
+    let is_violated = |level: &Level| found.kept.iter().any(|anomaly| anomaly.violates(*level));
+    let mut open: Vec<Level> = snapshots.into_iter().chain([updates]).filter(|l| !is_violated(l)).collect();
     let mut hold = Vec::new();
     let completed = |id: TxnId| txns.txn(id).returned;
     let begun = |id: TxnId| txns.txn(id).invoked;
     for rank in [&completed as &dyn Fn(TxnId) -> u32, &begun] {
+        if open.is_empty() {
+            break;
+        }
         let mut builder = orders(txns, counted, 10 * txns.len());
         versions.draw(counted, &mut builder);
         versions.draw_unseen(counted, rank, &mut builder);
         let graph = builder.build();
         let mut scratch = vec![0; graph.node_count() as usize];
-        for variant in Variant::ALL {
-            let is_read_only = |id: u32| !txns.micro_ops(id).iter().any(|op| op.action == Action::Write);
-            let components = graph.components(variant.mask());
-            let mut component = |nodes, look: &dyn Fn(&mut Component<'_>) -> bool| {
-                look(&mut Component::new(&graph, nodes, variant.mask(), is_read_only, &mut scratch))
-            };
-            let level = Level { base: Base::SnapshotIsolation, mode: variant };
-            if !found.kept.iter().any(|anomaly| anomaly.violates(level))
-                && components.iter().all(|nodes| component(nodes, &|c| c.is_snapshot_isolated(variant)))
-            {
-                hold.push(level);
+        let widest = graph.components(graph::Mask::ALL);
+        open.retain(|level| {
+            let mask = level.mode.mask();
+            let holds = graph.components_within(mask, &widest).iter().all(|nodes| {
+                let is_read_only = |id: u32| !txns.micro_ops(id).iter().any(|op| op.action == Action::Write);
+                let mut component = Component::new(&graph, nodes, mask, is_read_only, &mut scratch);
+                if *level == updates {
+                    component.shortest(Shape::Update, level.mode, &is_over) == Hunt::Absent
+                } else {
+                    component.is_snapshot_isolated(level.mode)
+                }
+            });
+            if holds {
+                hold.push(*level);
             }
-            let level = Level { base: Base::UpdateSerializable, mode: variant };
-            if variant == Variant::Plain
-                && !found.kept.iter().any(|anomaly| anomaly.violates(level))
-                && components.iter().all(|nodes| {
-                    component(nodes, &|c| c.shortest(Shape::Update, variant, &is_over) == Hunt::Absent)
-                })
-            {
-                hold.push(level);
-            }
-        }
+            !holds
+        });
     }
     hold
 }
@@ -457,7 +466,7 @@ fn registers(
     // Read committed asks for no order of versions but one along the reads.
     let is_decided = |base: &Base| matches!(base, Base::ReadUncommitted | Base::ReadCommitted);
     let bases = BASES.into_iter().filter(|base| !is_decided(base)).collect();
-    Open { hunts: hunted.undecided, bases, hold: Vec::new(), serial: None }
+    Open { hunts: hunted.undecided, bases, hold: Vec::new(), has_unseen: false, serial: None }
 }
 
 /// The transactions that a reason names.
@@ -508,7 +517,8 @@ fn hunt(
     let is_over = || budget.exceeded(0).is_some();
     let mut hunted =
         Hunted { undecided: Vec::new(), suspects: Vec::new(), has_session_cycles: false, has_cycles: false };
-    if graph.components(graph::Mask::ALL).is_empty() {
+    let widest = graph.components(graph::Mask::ALL);
+    if widest.is_empty() {
         return hunted;
     }
     hunted.has_cycles = true;
@@ -517,7 +527,7 @@ fn hunt(
     // By transaction a bit for each shape of which a cycle was found at it, in variants that assume less.
     let mut marks = vec![0u8; graph.txn_count() as usize];
     for variant in Variant::ALL {
-        let components = graph.components(variant.mask());
+        let components = graph.components_within(variant.mask(), &widest);
         hunted.has_session_cycles |= variant == Variant::Process && !components.is_empty();
         let mut new_marks: Vec<(TxnId, u8)> = Vec::new();
         for nodes in &components {

@@ -1,4 +1,5 @@
-//! Complete decision of serializability, snapshot isolation and prefix consistency of registers.
+//! Complete decision of serializability, snapshot isolation and prefix consistency of registers; and of lists,
+//! where what nobody saw was appended in an order that nobody knows.
 //!
 //! Whether some schedule explains a history of registers is NP-complete (Papadimitriou, J. ACM 26, 1979), since
 //! nothing says in which order two transactions wrote a key. Inference alone, as Elle does it, finds much
@@ -6,8 +7,8 @@
 //! (Huang et al., VLDB 2023) and Viper (Zhang et al., EuroSys 2023) snapshot isolation, each by a constraint for
 //! every pair of writers of a key and the solver MonoSAT (Bayless et al., AAAI 2015). Here:
 //!
-//! 1. What follows at once becomes a graph (`graph.rs`): reads, sessions or real time, initial values, and that
-//!    who read a version and then wrote the key comes next.
+//! 1. What follows at once becomes a graph (`graph.rs`): reads, sessions or real time, initial values, that
+//!    who read a version and then wrote the key comes next, and, of lists, the order that they show.
 //! 2. Orders that are nearly always right are tried: timestamps, completions. One that explains every read
 //!    decides a correct history in a pass (`arrange.rs`).
 //! 3. What follows from that is added, to a fixpoint (`saturate.rs`). A cycle decides an incorrect one.
@@ -141,10 +142,28 @@ impl Default for Tactics {
 
 /// Decides whether some schedule of `model` that respects `order` explains what was read.
 ///
-/// Made for [`Kind::Register`](crate::transaction::Kind::Register). Of lists only the last element counts
-/// here, which is not all that a read of a list says.
+/// Of a list that was read only the last element counts here; that the lists of each key begin one another, and
+/// the longest one, in which the versions come, is taken for granted: others find where it is not so.
 pub fn decide(txns: &Transactions, model: Model, order: Order, options: &Options) -> Answer {
     decide_with(txns, model, order, Tactics::default(), options).0
+}
+
+/// A refutation that these transactions alone, ascending, are enough for; `None` if they can be explained, or if a
+/// limit is reached first. What no schedule explains of a part it does not explain of the whole.
+pub fn refute_within(
+    txns: &Transactions,
+    model: Model,
+    order: Order,
+    part: Vec<TxnId>,
+    options: &Options,
+) -> Option<Refutation> {
+    let mut meter = Meter::new(Budget::new(options));
+    let question = Question { txns, model, order };
+    let tactics = Tactics { guesses: false, stronger: false, saturation: true };
+    match question.answer(part, tactics, &mut Effort::default(), &mut meter) {
+        Ok(Answer::Violated(refutation)) => Some(*refutation),
+        _ => None,
+    }
 }
 
 /// The same with chosen tactics, and what it took.

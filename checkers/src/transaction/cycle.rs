@@ -5,8 +5,8 @@
 //! product of component and automaton looks for the way back, never farther than the shortest cycle
 //! known. The search is exhaustive, so a kind that is not found is not there; where it would take more
 //! than [`STEPS_MAX`] steps, any cycle will do, or [`Hunt::Undecided`] says so. Whether there is one without
-//! two anti-dependencies in a row, which is what snapshot isolation forbids, is decided beforehand in linear
-//! time, and only edges on such ways are looked from.
+//! anti-dependencies, or without two of them in a row, which is what snapshot isolation forbids, is decided
+//! beforehand in linear time, and only edges on such ways are looked from.
 
 use super::exists;
 use super::graph::{Builder, Graph, Kind, Mask, Out};
@@ -262,9 +262,13 @@ impl<'g> Component<'g> {
     /// The edges from which such a cycle may be looked for: node and edge.
     fn starts(&self, shape: Shape, variant: Variant) -> Vec<(u32, u32)> {
         let mask = variant.mask();
-        let classes = match shape {
-            Shape::Single | Shape::Causal | Shape::Nonadjacent | Shape::Prefix => Some(self.classes(mask)),
-            Shape::Writes | Shape::Information | Shape::Update | Shape::Adjacent => None,
+        // The classes of the head of an edge are at these places.
+        let (classes, heads, head) = match shape {
+            Shape::Single | Shape::Causal | Shape::Nonadjacent | Shape::Prefix => {
+                (Some(self.classes(mask)), 2, 1)
+            }
+            Shape::Writes | Shape::Information => (Some(self.parts(shape.mask_in(variant))), 1, 0),
+            Shape::Update | Shape::Adjacent => (None, 1, 0),
         };
         let mut starts = Vec::new();
         for start in (0..self.nodes.len() as u32).filter(|node| !self.is_station(*node)) {
@@ -273,8 +277,8 @@ impl<'g> Component<'g> {
                 // On a closed way without two anti-dependencies in a row, this one is preceded by something
                 // else.
                 let closes = |classes: &Vec<u32>| {
-                    let class = classes[2 * start as usize];
-                    class != 0 && class == classes[2 * to as usize + 1]
+                    let class = classes[heads * start as usize];
+                    class != 0 && class == classes[heads * to as usize + head]
                 };
                 if shape.begins_with(kind) && mask.has(kind) && classes.as_ref().is_none_or(closes) {
                     starts.push((start, edge));
@@ -282,6 +286,18 @@ impl<'g> Component<'g> {
             }
         }
         starts
+    }
+
+    /// The components of what is left of this one if only such edges count, numbered from 1. Zero is none.
+    fn parts(&self, mask: Mask) -> Vec<u32> {
+        let nodes = self.nodes.len() as u32;
+        let mut part = Builder::new(nodes, self.out.len());
+        for node in 0..nodes {
+            for edge in self.out[self.range(node)].iter().filter(|edge| mask.has(edge.kind)) {
+                part.edge(node, edge.to, Kind::Ww, 0);
+            }
+        }
+        numbered(&part.build())
     }
 
     /// The components of the graph of ways without two anti-dependencies in a row. It has two nodes for
@@ -307,13 +323,7 @@ impl<'g> Component<'g> {
                 }
             }
         }
-        let mut classes = vec![0; 2 * nodes as usize];
-        for (i, members) in product.build().components(Mask::ALL).iter().enumerate() {
-            for member in members {
-                classes[*member as usize] = i as u32 + 1;
-            }
-        }
-        classes
+        numbered(&product.build())
     }
 
     /// Some cycle, where looking for the shortest takes too long.
@@ -443,6 +453,17 @@ impl<'g> Component<'g> {
         });
         steps.collect()
     }
+}
+
+/// By node: the number of its component, from 1; 0 if it is on no cycle.
+fn numbered(graph: &Graph) -> Vec<u32> {
+    let mut numbers = vec![0; graph.node_count() as usize];
+    for (i, members) in graph.components(Mask::ALL).iter().enumerate() {
+        for member in members {
+            numbers[*member as usize] = i as u32 + 1;
+        }
+    }
+    numbers
 }
 
 /// Number of transactions on a cycle.

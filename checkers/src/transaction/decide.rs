@@ -1,4 +1,4 @@
-//! What inference leaves open of registers, decided by the engines of [`super::weak`] and
+//! What inference leaves open, decided by the engines of [`super::weak`] and
 //! [`super::complete`].
 //!
 //! First what was asked for. If that does not hold, or could not be decided, every other level that an engine
@@ -18,7 +18,10 @@ use crate::options::Options;
 use std::time::Duration;
 
 /// How long a level is looked at that was not asked for, where no time limit says more.
-const UNASKED_AT_MOST: Duration = Duration::from_secs(1);
+const UNASKED_AT_MOST: Duration = Duration::from_secs(2);
+
+/// How many transactions an anomaly may be about to be looked at again by itself.
+const CORE_MAX: usize = 32;
 
 /// What an engine said of a level.
 #[derive(Clone, Debug)]
@@ -29,7 +32,8 @@ pub enum Decision {
     Complete(Model, Order, complete::Answer),
 }
 
-/// Levels that engines decide, weaker ones first.
+/// Levels that engines decide, weaker ones first; but of the last three in their strongest mode first, of which a
+/// refutation says what it rests on, and an order is good for all modes.
 fn questions() -> impl Iterator<Item = Level> {
     let weak = [
         Base::ReadYourWrites,
@@ -42,7 +46,9 @@ fn questions() -> impl Iterator<Item = Level> {
     ];
     let weak = weak.into_iter().map(|base| Level { base, mode: Variant::Process });
     let complete = [Base::Prefix, Base::SnapshotIsolation, Base::Serializable].into_iter();
-    weak.chain(complete.flat_map(|base| base.modes().iter().map(move |mode| Level { base, mode: *mode })))
+    weak.chain(
+        complete.flat_map(|base| base.modes().iter().rev().map(move |mode| Level { base, mode: *mode })),
+    )
 }
 
 /// The decisions that `asked` needs, and those that tell what holds instead; anomalies go to `found`, whose
@@ -77,11 +83,46 @@ pub(super) fn decide(
         return decisions;
     }
     for level in questions() {
-        if is_open(level, &decisions, found) && !decisions.iter().any(|(other, _)| *other == level) {
+        // What took too long in one mode takes as long in the next: that of real time is tried first in each.
+        let is_hopeless = |(other, decision): &(Level, Decision)| {
+            *other == level || other.base == level.base && decision.is_unknown()
+        };
+        if is_open(level, &decisions, found) && !decisions.iter().any(is_hopeless) {
             let time_limit =
                 Some(budget.time_left().map_or(UNASKED_AT_MOST, |left| left.min(UNASKED_AT_MOST)));
             decisions.extend(ask(txns, level, &Options { time_limit, ..options.clone() }, found));
         }
+    }
+    decisions
+}
+
+/// The same of lists whose graph has cycles, and to which several transactions appended what nobody saw: only
+/// the engine tells whether those can be put in an order under snapshot isolation.
+pub(super) fn decide_unseen(
+    txns: &Transactions,
+    asked: &[Level],
+    only_asked: bool,
+    options: &Options,
+    hold: &[Level],
+    found: &mut Collector,
+) -> Vec<(Level, Decision)> {
+    let budget = Budget::new(options);
+    let asked: Vec<Level> = asked.iter().copied().map(engine_level).collect();
+    let mut decisions: Vec<(Level, Decision)> = Vec::new();
+    // The strongest first: if it holds, so do the others.
+    for mode in Variant::ALL.into_iter().rev() {
+        let level = Level { base: Base::SnapshotIsolation, mode };
+        let is_asked = asked.contains(&level);
+        let holds = hold.iter().any(|other| other.implies(level))
+            || decisions.iter().any(|(other, decision)| decision.holds() && other.implies(level));
+        let is_violated = found.kept.iter().any(|anomaly| anomaly.violates(level));
+        if holds || is_violated || only_asked && !is_asked {
+            continue;
+        }
+        let left = budget.time_left();
+        let unasked = left.map_or(UNASKED_AT_MOST, |left| left.min(UNASKED_AT_MOST));
+        let time_limit = if is_asked { left } else { Some(unasked) };
+        decisions.extend(ask(txns, level, &Options { time_limit, ..options.clone() }, found));
     }
     decisions
 }
@@ -134,7 +175,12 @@ fn ask(
             return Some((level, Decision::Weak(weak, answer)));
         }
     };
-    let answer = complete::decide(txns, model, order, options);
+    // Most often what is wrong is wrong with the transactions that are known to be in trouble.
+    let small = cores(txns, found).into_iter().find_map(|core| {
+        let refutation = complete::refute_within(txns, model, order, core, options)?;
+        Some(complete::Answer::Violated(Box::new(refutation)))
+    });
+    let answer = small.unwrap_or_else(|| complete::decide(txns, model, order, options));
     if let complete::Answer::Violated(refutation) = &answer {
         let (evidence, mode, phenomenon) = match &refutation.argument {
             Argument::Cycle(edges) => {
@@ -156,6 +202,31 @@ fn ask(
         tell(phenomenon, Level { base, mode: mode.min(level.mode) }, evidence, found);
     }
     Some((level, Decision::Complete(model, order, answer)))
+}
+
+/// The transactions of the first anomaly of each kind that is about few of them, as far as they count.
+fn cores(txns: &Transactions, found: &Collector) -> Vec<Vec<TxnId>> {
+    let counted = txns.counted();
+    let mut cores: Vec<Vec<TxnId>> = Vec::new();
+    let mut kinds = Vec::new();
+    for anomaly in &found.kept {
+        let kind = (anomaly.phenomenon, anomaly.variant);
+        if kinds.contains(&kind) {
+            continue;
+        }
+        kinds.push(kind);
+        let mut core = match &anomaly.evidence {
+            Evidence::Cycle { edges, .. } => Argument::Cycle(edges.clone()).transactions(txns),
+            Evidence::Cases { txns, .. } | Evidence::Direct { txns, .. } => txns.clone(),
+        };
+        core.retain(|id| counted[*id as usize]);
+        core.sort_unstable();
+        core.dedup();
+        if core.len() > 1 && core.len() <= CORE_MAX && !cores.contains(&core) {
+            cores.push(core);
+        }
+    }
+    cores
 }
 
 fn tell(phenomenon: Phenomenon, refuted: Level, evidence: Evidence, found: &mut Collector) {
@@ -252,6 +323,15 @@ impl Decision {
         matches!(
             self,
             Decision::Weak(_, WeakAnswer::Holds(_)) | Decision::Complete(_, _, complete::Answer::Holds(_))
+        )
+    }
+
+    /// Whether a limit came first.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Decision::Weak(_, WeakAnswer::Unknown(_))
+                | Decision::Complete(_, _, complete::Answer::Unknown(_))
         )
     }
 

@@ -25,6 +25,11 @@ pub enum Kind {
     Carry = 5,
 }
 
+/// Of a node of which nothing is known yet.
+const UNSEEN: u32 = u32::MAX;
+/// Of a node whose component is complete.
+const DONE: u32 = u32::MAX - 1;
+
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mask(u8);
@@ -212,16 +217,25 @@ impl Graph {
     /// Strongly connected components of more than one node, by the edges in `mask`; each is sorted, and they
     /// are sorted by their first nodes. Tarjan 1972, with a stack of its own: O(nodes + edges).
     pub fn components(&self, mask: Mask) -> Vec<Vec<u32>> {
-        const UNSEEN: u32 = u32::MAX;
-        const DONE: u32 = u32::MAX - 1;
-        let nodes = self.node_count() as usize;
-        // Until a node's component is complete, the smallest number reached from it; then DONE.
-        let mut low = vec![UNSEEN; nodes];
+        self.tarjan(mask, 0..self.node_count(), vec![UNSEEN; self.node_count() as usize])
+    }
+
+    /// The same of the edges between members of these components: all of them, if the components are those of more
+    /// edges. O(nodes), and beside that what the members take.
+    pub fn components_within(&self, mask: Mask, wider: &[Vec<u32>]) -> Vec<Vec<u32>> {
+        let mut low = vec![DONE; self.node_count() as usize];
+        let members = || wider.iter().flatten().copied();
+        members().for_each(|node| low[node as usize] = UNSEEN);
+        self.tarjan(mask, members(), low)
+    }
+
+    /// `low`: until a node's component is complete, the smallest number reached from it; then [`DONE`].
+    fn tarjan(&self, mask: Mask, roots: impl Iterator<Item = u32>, mut low: Vec<u32>) -> Vec<Vec<u32>> {
         let mut number = 0;
         let mut path: Vec<(u32, u32, u32)> = Vec::new();
         let mut open: Vec<u32> = Vec::new();
         let mut found = Vec::new();
-        for root in 0..nodes as u32 {
+        for root in roots {
             if low[root as usize] != UNSEEN {
                 continue;
             }
@@ -292,7 +306,13 @@ mod tests {
 
     #[test]
     fn components_are_the_classes_of_nodes_that_reach_each_other() {
-        let components = |nodes, edges: &[(u32, u32)]| graph(nodes, edges).components(Mask::ALL);
+        let components = |nodes, edges: &[(u32, u32)]| {
+            let graph = graph(nodes, edges);
+            let components = graph.components(Mask::ALL);
+            assert_eq!(graph.components_within(Mask::ALL, &components), components);
+            assert_eq!(graph.components_within(Mask::ALL, &[(0..nodes).collect()]), components);
+            components
+        };
         assert_eq!(components(3, &[(0, 1), (1, 2)]), Vec::<Vec<u32>>::new());
         assert_eq!(components(4, &[(3, 2), (2, 3), (0, 1), (1, 0), (1, 2)]), [vec![0, 1], vec![2, 3]]);
         assert_eq!(components(5, &[(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 1)]), [vec![0, 1, 2, 3, 4]]);

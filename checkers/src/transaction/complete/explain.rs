@@ -9,7 +9,7 @@ use super::refutation::{Argument, Choice};
 use super::saturate::Fact;
 use super::search::Search;
 use crate::transaction::proof::{Because, Edge, Why};
-use crate::transaction::{Status, Transactions};
+use crate::transaction::{Status, Transactions, VersionId};
 use crate::verdict::Reason;
 use std::collections::BTreeSet;
 
@@ -154,20 +154,20 @@ impl Explainer<'_> {
                     let fits = match cause {
                         Cause::Initial => version.writer == NONE,
                         Cause::ReadThenWrote => write.seen == seen,
+                        Cause::Listed => self.instance.listed_before[write.version as usize] == seen,
                         _ => Some(version.writer) == earlier,
                     };
                     fits.then_some((version.id, versions[write.version as usize].id))
                 })?;
-                Some(Why::Missed { seen, after, because: because(cause, self.instance.txns[to as usize]) })
+                Some(Why::Missed { seen, after, because: self.because(cause, to, after) })
             }
             Tag::Overwrote(cause) => {
-                let (before, after) = self.instance.common_writes(from, to).next()?;
+                let (before, after) = self.instance.common_writes(from, to).find(|(before, after)| {
+                    cause != Cause::Listed
+                        || self.instance.listed_before[after.version as usize] == before.version
+                })?;
                 let [before, after] = [before, after].map(|write| versions[write.version as usize].id);
-                Some(Why::Overwrote {
-                    before,
-                    after,
-                    because: because(cause, self.instance.txns[to as usize]),
-                })
+                Some(Why::Overwrote { before, after, because: self.because(cause, to, after) })
             }
         }
     }
@@ -186,18 +186,28 @@ impl Explainer<'_> {
     fn pair(&self, cause: Cause) -> Option<(u32, u32)> {
         let fact = |fact: u32| &self.facts[fact as usize];
         match cause {
-            Cause::Initial | Cause::ReadThenWrote => None,
+            Cause::Initial | Cause::ReadThenWrote | Cause::Listed => None,
             Cause::Fact(id) => Some((fact(id).earlier, fact(id).later)),
             Cause::Against(id) => Some((fact(id).later, fact(id).earlier)),
             Cause::Choice(literal) => self.search.map(|search| search.pair(literal)),
         }
     }
-}
 
-fn because(cause: Cause, to: u32) -> Because {
-    match cause {
-        Cause::Initial => Because::Initial,
-        Cause::ReadThenWrote => Because::ReadThenWrote { by: to },
-        Cause::Fact(_) | Cause::Against(_) | Cause::Choice(_) => Because::Case,
+    /// Why the version `after`, which `to` wrote, comes later than another.
+    fn because(&self, cause: Cause, to: u32, after: VersionId) -> Because {
+        match cause {
+            Cause::Initial => Because::Initial,
+            Cause::ReadThenWrote => Because::ReadThenWrote { by: self.instance.txns[to as usize] },
+            Cause::Fact(_) | Cause::Against(_) | Cause::Choice(_) => Because::Case,
+            Cause::Listed => {
+                let key = self.txns.version(after).key;
+                let reader = self.txns.longest(key).expect("a list says so, and so has a reader").reader;
+                if self.txns.listed(key).contains(&after) {
+                    Because::List { reader }
+                } else {
+                    Because::Unread { reader }
+                }
+            }
+        }
     }
 }

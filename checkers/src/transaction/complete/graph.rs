@@ -22,7 +22,7 @@
 //! all of its readers precede, and one chain of points in time, to which a completion leads and from which
 //! an invocation comes.
 
-use super::instance::{Instance, NONE};
+use super::instance::{Instance, NONE, Version};
 use super::meter::Meter;
 use super::rows::Rows;
 use super::{Model, Order};
@@ -73,6 +73,8 @@ pub(super) enum Cause {
     Initial,
     /// The later one's writer had read it.
     ReadThenWrote,
+    /// The longest list of the key shows it first.
+    Listed,
     /// The other way round there would be a cycle: see the fact of this number.
     Fact(u32),
     /// It is the wrong way round of a fact, which shows that by closing a cycle.
@@ -140,6 +142,7 @@ impl Graph {
         graph.add_reads(instance);
         graph.add_initial(instance);
         graph.add_read_then_wrote(instance);
+        graph.add_listed(instance);
         match instance.order {
             Order::Free => {}
             Order::Session => graph.add_sessions(instance),
@@ -239,6 +242,22 @@ impl Graph {
                         Tag::Missed(Cause::ReadThenWrote),
                     );
                 }
+            }
+        }
+    }
+
+    /// Whoever wrote a version comes before who wrote the next one of the list, and so do its readers.
+    fn add_listed(&mut self, instance: &Instance) {
+        for (id, &before) in instance.listed_before.iter().enumerate().filter(|(_, before)| **before != NONE)
+        {
+            let Version { key, writer, .. } = instance.versions[id];
+            let earlier = instance.versions[before as usize].writer;
+            let (from, to) = (self.shape.commit(earlier), self.shape.overwriter(writer));
+            self.add(from, to, Tag::Overwrote(Cause::Listed));
+            let had_read = instance.write_of(writer, key).is_some_and(|write| write.seen == before);
+            let (from, to) = (self.collect[before as usize], self.shape.commit(writer));
+            if from != NONE && !had_read {
+                self.add(from, to, Tag::Missed(Cause::Listed));
             }
         }
     }

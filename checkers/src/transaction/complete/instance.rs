@@ -12,7 +12,7 @@
 
 use super::rows::Rows;
 use super::{Model, Order};
-use crate::transaction::{Action, INITIAL, Status, Transactions, TxnId, VersionId};
+use crate::transaction::{Action, INITIAL, Kind, Status, Transactions, TxnId, VersionId};
 
 /// Stands for no transaction, version or node.
 pub(super) const NONE: u32 = u32::MAX;
@@ -54,6 +54,9 @@ pub(super) struct Instance {
     pub(super) versions_of: Rows<u32>,
     /// By key: its initial version if somebody read it, else [`NONE`].
     pub(super) initial: Vec<u32>,
+    /// By version, of lists: the one that the longest list of its key shows before it; the last of the list, if
+    /// nobody saw this one. [`NONE`] if nothing says what comes before it; empty for registers.
+    pub(super) listed_before: Vec<u32>,
     /// By transaction, of [`Order::Session`] only: the last one before it in its session that is known to
     /// have ended. One of which nobody knows may take effect later than what its process did next.
     pub(super) session_before: Vec<u32>,
@@ -139,6 +142,10 @@ impl<'t> Maker<'t> {
         let reads = Rows::group(included.len(), &reads, |read| read.0, |read| read.1);
         let session_before =
             if order == Order::Session { self.session_before(&included) } else { Vec::new() };
+        let listed_before = match self.txns.kind() {
+            Kind::ListAppend => self.listed_before(&included, &versions, &versions_of),
+            Kind::Register => Vec::new(),
+        };
         for &row in &included {
             for op in self.txns.micro_ops(row) {
                 self.key_at[op.key as usize] = NONE;
@@ -157,8 +164,33 @@ impl<'t> Maker<'t> {
             readers,
             versions_of,
             initial,
+            listed_before,
             session_before,
         }
+    }
+
+    /// What the lists say of the order of versions.
+    fn listed_before(&self, included: &[TxnId], versions: &[Version], versions_of: &Rows<u32>) -> Vec<u32> {
+        let mut before = vec![NONE; versions.len()];
+        let mut is_listed = vec![false; versions.len()];
+        let mut is_done = vec![false; versions_of.len()];
+        for op in included.iter().flat_map(|&row| self.txns.micro_ops(row)) {
+            let key = self.key_at[op.key as usize];
+            if std::mem::replace(&mut is_done[key as usize], true) {
+                continue;
+            }
+            let mut last = NONE;
+            for &listed in self.txns.listed(op.key) {
+                let version = self.version_at[listed as usize];
+                if version != NONE && !std::mem::replace(&mut is_listed[version as usize], true) {
+                    before[version as usize] = std::mem::replace(&mut last, version);
+                }
+            }
+            for &version in versions_of.of(key).iter().filter(|version| !is_listed[**version as usize]) {
+                before[version as usize] = last;
+            }
+        }
+        before
     }
 
     /// Who read which version, with the initial versions that were read added to `versions`. Sorts the

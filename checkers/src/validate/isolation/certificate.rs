@@ -3,7 +3,7 @@
 use super::Facts;
 use crate::transaction::complete::{Model, Order};
 use crate::transaction::proof::{Certificate, Moment};
-use crate::transaction::{INITIAL, NOBODY, Status, TxnId};
+use crate::transaction::{Action, INITIAL, Kind, NOBODY, Status, TxnId, VersionId};
 
 pub(super) fn replay(facts: &Facts<'_>, certificate: &Certificate) -> Result<(), String> {
     let mut replay = Replay::new(facts);
@@ -45,6 +45,8 @@ struct Replay<'a> {
     last_started: Vec<Option<TxnId>>,
     /// Who has started and was invoked last.
     last_invoked: Option<(u32, TxnId)>,
+    /// By key, of lists: how much of the longest one is there.
+    shown: Vec<usize>,
 }
 
 impl<'a> Replay<'a> {
@@ -57,6 +59,7 @@ impl<'a> Replay<'a> {
             writer: vec![NOBODY; keys],
             last_started: vec![None; facts.txns.session_count() as usize],
             last_invoked: None,
+            shown: vec![0; keys],
         }
     }
 
@@ -96,6 +99,9 @@ impl<'a> Replay<'a> {
         }
         self.phase[txn as usize] = Phase::After;
         let row = self.facts.txns.txn(txn);
+        if self.facts.txns.kind() == Kind::ListAppend {
+            self.append(txn)?;
+        }
         for (&key, &version) in &self.facts.writes[txn as usize] {
             self.latest[key as usize] = version;
             self.writer[key as usize] = NOBODY;
@@ -118,6 +124,32 @@ impl<'a> Replay<'a> {
             return Err(format!(
                 "transaction {later} starts before {txn} has committed, which had completed"
             ));
+        }
+        Ok(())
+    }
+
+    /// What is appended must be what the longest list shows next; what it does not show comes after all of it.
+    fn append(&mut self, txn: TxnId) -> Result<(), String> {
+        let txns = self.facts.txns;
+        for op in txns.micro_ops(txn).iter().filter(|op| op.action == Action::Write) {
+            let shown = &mut self.shown[op.key as usize];
+            let rest = &txns.listed(op.key)[*shown..];
+            let is_foreign = |version: &&VersionId| {
+                let writer = txns.writer(**version);
+                writer == NOBODY || !self.facts.is_counted(writer)
+            };
+            let foreign = rest.iter().take_while(is_foreign).count();
+            *shown += foreign;
+            match rest.get(foreign) {
+                Some(next) if *next == op.version => *shown += 1,
+                None if !txns.listed(op.key).contains(&op.version) => {}
+                _ => {
+                    return Err(format!(
+                        "transaction {txn} appends version {} to key {} where the list does not show it",
+                        op.version, op.key
+                    ));
+                }
+            }
         }
         Ok(())
     }

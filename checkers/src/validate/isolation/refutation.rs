@@ -176,6 +176,14 @@ impl<'a> Checker<'a> {
                 let holds = *by == writer && facts.read(writer, facts.key(later)?) == Some(earlier);
                 holds.then_some(None)
             }
+            Because::List { .. } => {
+                let places = (facts.place(earlier)?, facts.place(later)?);
+                (places.0 < places.1).then_some(None)
+            }
+            Because::Unread { .. } => {
+                facts.place(earlier)?;
+                facts.place(later).is_none().then_some(None)
+            }
             Because::Case | Because::Otherwise { .. } => {
                 let before = (earlier != INITIAL).then(|| facts.writer(earlier))?;
                 let choice = Choice { earlier: before, later: writer };
@@ -222,6 +230,12 @@ impl Facts<'_> {
 
     fn key(&self, version: VersionId) -> Option<KeyId> {
         self.txns.versions().get(version as usize).map(|version| version.key)
+    }
+
+    /// Where the longest list of its key shows a version, if it does.
+    fn place(&self, version: VersionId) -> Option<usize> {
+        let listed = self.txns.listed(self.key(version)?);
+        listed.iter().position(|shown| *shown == version)
     }
 
     /// Whether both count and wrote a common key, so that one committed first.
