@@ -255,6 +255,14 @@ impl Transactions {
         self.version_ids.get(&(key, value)).copied()
     }
 
+    /// The same as if every transaction were the only one of its session.
+    pub fn without_sessions(&self) -> Transactions {
+        let mut alone = self.clone();
+        (0..).zip(&mut alone.txns).for_each(|(id, txn)| txn.session = id);
+        alone.sessions = alone.txns.len() as u32;
+        alone
+    }
+
     /// Per transaction, whether it must be taken to have committed: it did, or nobody knows but a
     /// committed one saw what it wrote. The others may be left out: a system may have aborted them.
     pub fn counted(&self) -> Vec<bool> {

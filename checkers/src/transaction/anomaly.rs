@@ -45,6 +45,10 @@ pub enum Phenomenon {
     StaleOwnWrite,
     /// A session went back behind what it had read before.
     NonMonotonicSession,
+    /// A transaction saw a write of a session, and then missed what that session had written before.
+    NonMonotonicWrites,
+    /// A transaction saw a write, and then missed what its session had read before it.
+    WriteWithoutReads,
     /// Two transactions read one version of a key, and both overwrote it.
     LostUpdate,
     /// A cycle with exactly one anti-dependency: read skew.
@@ -66,7 +70,7 @@ pub enum Phenomenon {
 
 impl Phenomenon {
     /// All, the worst first; those last that few people know.
-    pub const ALL: [Phenomenon; 24] = [
+    pub const ALL: [Phenomenon; 26] = [
         Phenomenon::GarbageRead,
         Phenomenon::DuplicateElements,
         Phenomenon::CyclicVersions,
@@ -83,6 +87,8 @@ impl Phenomenon {
         Phenomenon::Internal,
         Phenomenon::StaleOwnWrite,
         Phenomenon::NonMonotonicSession,
+        Phenomenon::NonMonotonicWrites,
+        Phenomenon::WriteWithoutReads,
         Phenomenon::LostUpdate,
         Phenomenon::GSingle,
         Phenomenon::GNonadjacent,
@@ -112,6 +118,8 @@ impl Phenomenon {
             Phenomenon::Internal => "internal",
             Phenomenon::StaleOwnWrite => "read-your-writes-violation",
             Phenomenon::NonMonotonicSession => "monotonic-reads-violation",
+            Phenomenon::NonMonotonicWrites => "monotonic-writes-violation",
+            Phenomenon::WriteWithoutReads => "writes-follow-reads-violation",
             Phenomenon::CausalityViolation => "causality-violation",
             Phenomenon::LostUpdate => "lost-update",
             Phenomenon::GSingle => "G-single",
@@ -144,9 +152,15 @@ impl Phenomenon {
             Phenomenon::Internal => "a transaction read a key twice and saw two versions",
             Phenomenon::StaleOwnWrite => "a session missed what it had written itself",
             Phenomenon::NonMonotonicSession => "a session went back behind what it had read",
+            Phenomenon::NonMonotonicWrites => {
+                "a transaction saw a session's write, and then missed an earlier one of it"
+            }
+            Phenomenon::WriteWithoutReads => {
+                "a transaction saw a write, and then missed what its session had read before"
+            }
             Phenomenon::CausalityViolation => "a transaction missed what was in its past",
             Phenomenon::LostUpdate => "two transactions read one version of a key, and both overwrote it",
-            Phenomenon::GSingle => "a cycle with exactly one anti-dependency: read skew",
+            Phenomenon::GSingle => "a cycle with exactly one anti-dependency",
             Phenomenon::GPrefix => "no prefix of one order of commits shows what was seen",
             Phenomenon::GNonadjacent => "a cycle with several anti-dependencies, no two in a row",
             Phenomenon::GUpdate => {

@@ -227,6 +227,20 @@ const BASES_OPEN: [Base; 6] = [
     Base::Pram,
 ];
 
+/// Bases that forbid cycles and nothing else that is not looked for, so that they are decided where the order of
+/// all versions is known.
+const BASES_OF_CYCLES: [Base; 9] = [
+    Base::CursorStability,
+    Base::ConsistentView,
+    Base::RepeatableRead,
+    Base::Causal,
+    Base::ParallelSnapshotIsolation,
+    Base::Prefix,
+    Base::SnapshotIsolation,
+    Base::UpdateSerializable,
+    Base::Serializable,
+];
+
 /// Bases to which the order matters in which things were appended that nobody saw.
 const BASES_OPEN_UNSEEN: [Base; 4] = [
     Base::ConsistentView,
@@ -465,7 +479,9 @@ fn registers(
     let hunted = hunt(txns, &graph, shapes, &edge, &budget, found);
     // Read committed asks for no order of versions but one along the reads.
     let is_decided = |base: &Base| matches!(base, Base::ReadUncommitted | Base::ReadCommitted);
-    let bases = BASES.into_iter().filter(|base| !is_decided(base)).collect();
+    let are_ordered = versions.are_ordered(counted);
+    let is_closed = |base: &Base| is_decided(base) || are_ordered && BASES_OF_CYCLES.contains(base);
+    let bases = BASES.into_iter().filter(|base| !is_closed(base)).collect();
     Open { hunts: hunted.undecided, bases, hold: Vec::new(), has_unseen: false, serial: None }
 }
 
@@ -548,7 +564,7 @@ fn hunt(
                         new_marks.push((steps[0].0, 1 << i));
                         found.add(*phenomenon, variant, || {
                             let edges = edges(&steps, graph.txn_count(), edge);
-                            let also = special(*phenomenon, &edges);
+                            let also = special(txns, *phenomenon, &edges);
                             let evidence = Evidence::Cycle { edges, is_shortest };
                             Anomaly { phenomenon: *phenomenon, variant, also, refuted: None, evidence }
                         });
@@ -578,21 +594,22 @@ fn edges(steps: &[Step], txn_count: u32, edge: &dyn Fn(TxnId, TxnId, graph::Kind
     edges
 }
 
-/// The name of a special case that the cycle is.
-fn special(phenomenon: Phenomenon, edges: &[Edge]) -> Option<&'static str> {
-    let kinds: Vec<char> = edges
-        .iter()
-        .map(|edge| match edge.why {
-            Why::Missed { .. } => 'm',
-            Why::Read { .. } => 'r',
-            Why::Overwrote { .. } => 'w',
-            _ => '-',
-        })
-        .collect();
+/// The name of a special case that the cycle is: each of two keys is seen at another time.
+fn special(txns: &Transactions, phenomenon: Phenomenon, edges: &[Edge]) -> Option<&'static str> {
+    let (mut kinds, mut keys) = (Vec::new(), Vec::new());
+    for edge in edges {
+        let (kind, version) = match edge.why {
+            Why::Missed { after, .. } => ('m', after),
+            Why::Read { version } => ('r', version),
+            _ => return None,
+        };
+        kinds.push(kind);
+        keys.push(txns.version(version).key);
+    }
     match (phenomenon, &kinds[..]) {
-        (Phenomenon::GSingle, ['m', 'r']) => Some("read-skew"),
-        (Phenomenon::G2Item, ['m', 'm']) => Some("write-skew"),
-        (Phenomenon::GNonadjacent, ['m', 'r', 'm', 'r']) => Some("long-fork"),
+        (Phenomenon::GSingle, ['m', 'r']) if keys[0] != keys[1] => Some("read-skew"),
+        (Phenomenon::G2Item, ['m', 'm']) if keys[0] != keys[1] => Some("write-skew"),
+        (Phenomenon::GNonadjacent, ['m', 'r', 'm', 'r']) if keys[0] != keys[2] => Some("long-fork"),
         _ => None,
     }
 }

@@ -26,8 +26,8 @@ const CORE_MAX: usize = 32;
 /// What an engine said of a level.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// The engine for weak levels.
-    Weak(WeakLevel, WeakAnswer),
+    /// The engine for weak levels; of a plain one the sessions did not count.
+    Weak(WeakLevel, Variant, WeakAnswer),
     /// The complete engine.
     Complete(Model, Order, complete::Answer),
 }
@@ -44,7 +44,9 @@ fn questions() -> impl Iterator<Item = Level> {
         Base::ReadAtomic,
         Base::Causal,
     ];
-    let weak = weak.into_iter().map(|base| Level { base, mode: Variant::Process });
+    // With sessions first: what holds with them holds without.
+    let weak = weak.into_iter().flat_map(|base| base.modes().iter().rev().map(move |mode| (base, *mode)));
+    let weak = weak.map(|(base, mode)| Level { base, mode });
     let complete = [Base::Prefix, Base::SnapshotIsolation, Base::Serializable].into_iter();
     weak.chain(
         complete.flat_map(|base| base.modes().iter().rev().map(move |mode| Level { base, mode: *mode })),
@@ -66,8 +68,11 @@ pub(super) fn decide(
         let holds = |(other, decision): &(Level, Decision)| decision.holds() && other.implies(level);
         !decisions.iter().any(holds) && !found.kept.iter().any(|anomaly| anomaly.violates(level))
     };
-    // Where nothing is wrong, serializability is quickly seen, and says all.
+    // Where nothing is wrong, serializability is quickly seen, and says all. What is weaker than what stands for
+    // it comes behind that.
+    let itself = |level: &Level| matches!(level.base, Base::MonotonicAtomicView | Base::ReadAtomic);
     let mut first: Vec<Level> = asked.iter().copied().map(engine_level).collect();
+    first.extend(asked.iter().copied().filter(itself));
     first.dedup();
     for level in first {
         if is_open(level, &decisions, found) {
@@ -168,11 +173,14 @@ fn ask(
                 Base::WritesFollowReads => WeakLevel::WritesFollowReads,
                 _ => return None,
             };
-            let answer = weak::check(txns, weak, options);
+            let answer = match level.mode {
+                Variant::Plain => weak::check(&txns.without_sessions(), weak, options),
+                _ => weak::check(txns, weak, options),
+            };
             if let WeakAnswer::Violated(violation) = &answer {
                 tell_weak(txns, level, violation, found);
             }
-            return Some((level, Decision::Weak(weak, answer)));
+            return Some((level, Decision::Weak(weak, level.mode, answer)));
         }
     };
     // Most often what is wrong is wrong with the transactions that are known to be in trouble.
@@ -247,14 +255,22 @@ fn tell_weak(txns: &Transactions, level: Level, violation: &Violation, found: &m
         Base::Causal => Phenomenon::CausalityViolation,
         Base::ReadYourWrites => Phenomenon::StaleOwnWrite,
         Base::MonotonicReads => Phenomenon::NonMonotonicSession,
-        _ => Phenomenon::NoOrder,
+        Base::MonotonicWrites => Phenomenon::NonMonotonicWrites,
+        _ => Phenomenon::WriteWithoutReads,
     };
+    let is_guarantee = matches!(
+        level.base,
+        Base::ReadYourWrites | Base::MonotonicReads | Base::MonotonicWrites | Base::WritesFollowReads
+    );
     // Without sessions, what is left of causality is less than the plain levels ask for.
     let refuted = |edges: &[Edge]| {
         let has_plain = level.base.modes().contains(&Variant::Plain);
         if has_plain { Level { mode: mode_of(edges.iter()).min(level.mode), ..level } } else { level }
     };
     match violation {
+        // Information flowed in a circle. So no order tells what came before what, and nobody missed anything.
+        Violation::Cycle(edges)
+            if is_guarantee && edges.iter().all(|edge| !matches!(edge.why, Why::Visible { .. })) => {}
         Violation::Cycle(edges) => {
             let evidence = Evidence::Cycle { edges: edges.clone(), is_shortest: true };
             tell(phenomenon, refuted(edges), evidence, found);
@@ -322,7 +338,7 @@ impl Decision {
     pub fn holds(&self) -> bool {
         matches!(
             self,
-            Decision::Weak(_, WeakAnswer::Holds(_)) | Decision::Complete(_, _, complete::Answer::Holds(_))
+            Decision::Weak(_, _, WeakAnswer::Holds(_)) | Decision::Complete(_, _, complete::Answer::Holds(_))
         )
     }
 
@@ -330,7 +346,7 @@ impl Decision {
     pub fn is_unknown(&self) -> bool {
         matches!(
             self,
-            Decision::Weak(_, WeakAnswer::Unknown(_))
+            Decision::Weak(_, _, WeakAnswer::Unknown(_))
                 | Decision::Complete(_, _, complete::Answer::Unknown(_))
         )
     }

@@ -291,7 +291,10 @@ impl Walk<'_> {
     fn lost_own_append(&mut self, id: TxnId, op: &MicroOp, version: VersionId, list: Value) {
         let own = self.value(version);
         let (txns, values) = (self.txns, self.values);
-        self.found.direct(Phenomenon::LostOwnWrite, &[id], op.key, &[own, list], || {
+        // It is there, but something came behind it, or in between.
+        let is_there = members(values, list).contains(&own);
+        let kind = if is_there { Phenomenon::Internal } else { Phenomenon::LostOwnWrite };
+        self.found.direct(kind, &[id], op.key, &[own, list], || {
             let key = values.show(txns.keys()[op.key as usize]);
             let own = values.show(own);
             format!("it appended {own} to key {key}, and then read {key} = {}", shown(values, list))

@@ -18,7 +18,8 @@ pub struct Words<'a> {
     pub cast: &'a [TxnId],
 }
 
-/// The transactions that an anomaly is about, each once, in the order of its evidence.
+/// The transactions that an anomaly is about, each once, in the order of its evidence: those of a cycle, and behind
+/// them those that the reasons of its edges rest on.
 pub fn cast(anomaly: &Anomaly) -> Vec<TxnId> {
     let mut cast: Vec<TxnId> = Vec::new();
     let mut add = |txn: TxnId| {
@@ -27,7 +28,24 @@ pub fn cast(anomaly: &Anomaly) -> Vec<TxnId> {
         }
     };
     match &anomaly.evidence {
-        Evidence::Cycle { edges, .. } => edges.iter().for_each(|edge| add(edge.from)),
+        Evidence::Cycle { edges, .. } => {
+            edges.iter().for_each(|edge| add(edge.from));
+            let mut open: Vec<&Edge> = edges.iter().rev().collect();
+            while let Some(edge) = open.pop() {
+                [edge.from, edge.to].into_iter().for_each(&mut add);
+                match &edge.why {
+                    Why::Visible { reader, path, .. } => {
+                        add(*reader);
+                        open.extend(path.iter().rev());
+                    }
+                    Why::Overwrote { because: Because::Otherwise { path }, .. }
+                    | Why::Missed { because: Because::Otherwise { path }, .. } => {
+                        open.extend(path.iter().rev());
+                    }
+                    _ => {}
+                }
+            }
+        }
         Evidence::Direct { txns, .. } | Evidence::Cases { txns, .. } => {
             txns.iter().copied().for_each(&mut add)
         }

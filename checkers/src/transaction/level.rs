@@ -237,7 +237,9 @@ impl Base {
             ForwardConsistentView | MonotonicSnapshotRead | Serializable => &[],
             ReadYourWrites => &[P::StaleOwnWrite],
             MonotonicReads => &[P::NonMonotonicSession],
-            MonotonicWrites | WritesFollowReads | Pram => &[],
+            MonotonicWrites => &[P::NonMonotonicWrites],
+            WritesFollowReads => &[P::WriteWithoutReads],
+            Pram => &[],
         }
     }
 }

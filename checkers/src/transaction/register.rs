@@ -14,7 +14,7 @@
 
 use super::graph::{Builder, Kind, Mask};
 use super::proof::Because;
-use super::{Action, INITIAL, KeyId, NOBODY, Status, Transactions, TxnId, VersionId};
+use super::{Action, INITIAL, KeyId, NOBODY, Status, Transactions, TxnId, Version, VersionId};
 use crate::history::NEVER;
 use crate::value::FastBuild;
 use hashbrown::HashMap;
@@ -98,6 +98,38 @@ impl<'t> Orders<'t> {
             }
         }
         Orders { txns, facts }
+    }
+
+    /// Whether the order of every key's versions is known from the first to the last.
+    pub(super) fn are_ordered(&self, counted: &[bool]) -> bool {
+        let versions = self.txns.versions();
+        // What a read of an intermediate version, or of what is not in the history, says of the others is not
+        // known.
+        let counts = |version: VersionId| {
+            let Version { writer, is_intermediate, .. } = versions[version as usize];
+            writer != NOBODY && counted[writer as usize] && !is_intermediate
+        };
+        let mut builder = Builder::new(versions.len() as u32, self.facts.len());
+        for fact in &self.facts {
+            if fact.after == INITIAL || !counts(fact.after) {
+                return false;
+            }
+            if fact.before != INITIAL {
+                if !counts(fact.before) {
+                    return false;
+                }
+                builder.edge(fact.before, fact.after, Kind::Ww, 0);
+            }
+        }
+        // If each comes right before the next in some order along what is known, there is no other such order.
+        let graph = builder.build();
+        let Some(order) = graph.sorted(Mask::ALL) else { return false };
+        let mut latest = vec![INITIAL; self.txns.keys().len()];
+        order.into_iter().filter(|version| counts(*version)).all(|version| {
+            let key = versions[version as usize].key as usize;
+            let before = std::mem::replace(&mut latest[key], version);
+            before == INITIAL || graph.out(before).iter().any(|edge| edge.to == version)
+        })
     }
 
     /// Draws what is known: who overwrote whom, who read whom, and who missed whom. Edges are about

@@ -80,14 +80,18 @@ pub(super) fn fractured(
     }
 }
 
-/// The latest that a session wrote or read of a key.
+/// The latest that a session wrote of a key, or was shown by what it read.
 #[derive(Clone, Copy, Debug)]
 struct Latest {
+    /// Who wrote it, or read from its writer.
     txn: TxnId,
     version: VersionId,
+    /// The version that was read, of whatever key.
+    by: VersionId,
 }
 
-/// Sessions that missed their own writes, or went back behind what they had read. O(n).
+/// Sessions that missed their own writes, or went back behind what they had read: whoever read from a
+/// transaction has seen all that it wrote. O(n · w) for w writes a transaction.
 pub(super) fn sessions(txns: &Transactions, orders: &Orders<'_>, counted: &[bool], found: &mut Collector) {
     let mut written: HashMap<(u32, KeyId), Latest, FastBuild> = HashMap::default();
     let mut read: HashMap<(u32, KeyId), Latest, FastBuild> = HashMap::default();
@@ -118,43 +122,40 @@ pub(super) fn sessions(txns: &Transactions, orders: &Orders<'_>, counted: &[bool
                     anomaly(kind, Variant::Process, edges)
                 });
             }
-            match read.get_mut(&place) {
-                Some(earlier) if earlier.txn != id && orders.precedes(op.version, earlier.version) => {
-                    let earlier = *earlier;
-                    // It may have read there what it was to write here; what others wrote is what it missed.
-                    let by_another = |version: &VersionId| {
-                        let writer = txns.writer(*version);
-                        writer != NOBODY && counted[writer as usize] && writer != id
-                    };
-                    let end = orders.place(earlier.version).map_or(0, |place| place as usize + 1);
-                    let back = txns.listed(op.key)[..end].iter().rev().copied().find(by_another);
-                    if let Some(version) = back.filter(|version| orders.precedes(op.version, *version)) {
-                        let kind = Phenomenon::NonMonotonicSession;
-                        found.add(kind, Variant::Process, || {
-                            let writer = txns.writer(version);
-                            let mut edges = vec![missed(orders, id, writer, op.version, version)];
-                            if writer != earlier.txn {
-                                edges.push(Edge {
-                                    from: writer,
-                                    to: earlier.txn,
-                                    why: Why::Read { version },
-                                });
-                            }
-                            edges.push(Edge { from: earlier.txn, to: id, why: Why::Session });
-                            anomaly(kind, Variant::Process, edges)
-                        });
+            if let Some(earlier) = read.get(&place)
+                && orders.precedes(op.version, earlier.version)
+                && txns.writer(earlier.version) != id
+            {
+                let kind = Phenomenon::NonMonotonicSession;
+                let variant = if earlier.txn == id { Variant::Plain } else { Variant::Process };
+                let (earlier, writer) = (*earlier, txns.writer(earlier.version));
+                found.add(kind, variant, || {
+                    let read = Why::Read { version: earlier.by };
+                    let mut edges = vec![
+                        missed(orders, id, writer, op.version, earlier.version),
+                        Edge { from: writer, to: earlier.txn, why: read },
+                    ];
+                    if earlier.txn != id {
+                        edges.push(Edge { from: earlier.txn, to: id, why: Why::Session });
                     }
+                    anomaly(kind, variant, edges)
+                });
+            }
+            // Whoever was read was seen whole.
+            let writer = txns.writer(op.version);
+            if op.version == INITIAL || writer == NOBODY || writer == id || !counted[writer as usize] {
+                continue;
+            }
+            for write in txns.micro_ops(writer).iter().filter(|op| op.action == Action::Write) {
+                let seen = Latest { txn: id, version: write.version, by: op.version };
+                let known = read.entry((txn.session, write.key)).or_insert(seen);
+                if orders.precedes(known.version, write.version) {
+                    *known = seen;
                 }
-                Some(earlier) if op.version != INITIAL => *earlier = Latest { txn: id, version: op.version },
-                Some(_) => {}
-                None if op.version != INITIAL => {
-                    read.insert(place, Latest { txn: id, version: op.version });
-                }
-                None => {}
             }
         }
         for op in txns.micro_ops(id).iter().filter(|op| op.action == Action::Write) {
-            let latest = Latest { txn: id, version: op.version };
+            let latest = Latest { txn: id, version: op.version, by: op.version };
             let known = written.entry((txn.session, op.key)).or_insert(latest);
             if orders.precedes(known.version, op.version) {
                 *known = latest;

@@ -2,7 +2,7 @@
 
 mod oracle;
 
-use super::anomaly::Anomaly;
+use super::anomaly::{Anomaly, Phenomenon};
 use super::explain::{Words, cast};
 use super::{IsolationOptions, Kind, Report, Standing, check};
 use crate::format::{self, Format, Limits};
@@ -166,4 +166,117 @@ fn reads_of_what_was_never_there() {
             "T2 precedes T1, because T2 read key x up to 1, and did not see T1's append of 2 to key x",
         ],
     );
+}
+
+fn standing(kind: Kind, lines: &str, level: &str) -> Standing {
+    let history = history(lines);
+    let report = judge(kind, &history);
+    crate::validate::anomaly::validate_report(&report, history.values()).unwrap();
+    report.standing(level.parse().unwrap())
+}
+
+#[test]
+fn a_stale_read_of_a_register_is_told_by_what_was_missed() {
+    expect(
+        Kind::Register,
+        "0 invoke [[:w x 1]]
+         0 ok [[:w x 1]]
+         0 invoke [[:w x 2]]
+         0 ok [[:w x 2]]
+         1 invoke [[:r x nil]]
+         1 ok [[:r x 1]]",
+        &["G-single-realtime"],
+        &["strong-snapshot-isolation"],
+        &[
+            "T1 precedes T2, because T1 had completed before T2 was invoked",
+            "T2 precedes T1, because T2 read x = 1, and T1's write x = 2 comes after it (the other way round \
+             there would be a cycle: T3 precedes T1, because process 0 ran it first)",
+        ],
+    );
+}
+
+#[test]
+fn one_key_is_no_skew() {
+    let lines = "0 invoke [[:r x nil] [:w x 1]]
+         1 invoke [[:r x nil] [:w x 2]]
+         0 ok [[:r x nil] [:w x 1]]
+         1 ok [[:r x nil] [:w x 2]]";
+    let report = judge(Kind::Register, &history(lines));
+    assert!(
+        report.anomalies.iter().all(|anomaly| anomaly.also != Some("write-skew")),
+        "{:?}",
+        report.anomalies
+    );
+    assert!(report.counts.iter().any(|count| count.0 == Phenomenon::LostUpdate));
+}
+
+#[test]
+fn where_every_key_has_one_writer_registers_tell_as_much_as_lists() {
+    let lines = "0 invoke [[:w x 1]]
+         1 invoke [[:w y 1]]
+         2 invoke [[:r x nil] [:r y nil]]
+         3 invoke [[:r x nil] [:r y nil]]
+         0 ok [[:w x 1]]
+         1 ok [[:w y 1]]
+         2 ok [[:r x 1] [:r y nil]]
+         3 ok [[:r x nil] [:r y 1]]";
+    assert_eq!(standing(Kind::Register, lines, "parallel-snapshot-isolation"), Standing::Holds);
+    assert_eq!(standing(Kind::Register, lines, "consistent-view"), Standing::Holds);
+    assert!(matches!(standing(Kind::Register, lines, "snapshot-isolation"), Standing::Violated(_)));
+    let two_writers = format!("{lines}\n4 invoke [[:w x 2]]\n4 ok [[:w x 2]]");
+    assert_eq!(standing(Kind::Register, &two_writers, "parallel-snapshot-isolation"), Standing::Undecided);
+}
+
+/// The reader's session wrote them, which the plain level knows nothing of; that it saw one of them is enough.
+#[test]
+fn read_atomic_is_decided_without_sessions_too() {
+    let lines = "0 invoke [[:w z 1] [:w y 1]]
+         0 ok [[:w z 1] [:w y 1]]
+         0 invoke [[:r z nil] [:r y nil]]
+         0 ok [[:r z nil] [:r y 1]]";
+    assert!(matches!(standing(Kind::Register, lines, "read-atomic"), Standing::Violated(_)));
+    let only_session = lines.replace("[:r y 1]]", "[:r y nil]]");
+    assert_eq!(standing(Kind::Register, &only_session, "read-atomic"), Standing::Holds);
+    assert!(matches!(
+        standing(Kind::Register, &only_session, "strong-session-read-atomic"),
+        Standing::Violated(_)
+    ));
+}
+
+#[test]
+fn a_session_goes_back_within_a_transaction_too() {
+    let lines = "0 invoke [[:append x 1] [:append y 1]]
+         0 ok [[:append x 1] [:append y 1]]
+         1 invoke [[:r x nil] [:r y nil]]
+         1 ok [[:r x [1]] [:r y nil]]";
+    assert!(matches!(standing(Kind::ListAppend, lines, "monotonic-reads"), Standing::Violated(_)));
+    let other_way = lines.replace("[[:r x [1]] [:r y nil]]", "[[:r y nil] [:r x [1]]]");
+    let other_way = other_way.replace("[[:r x nil] [:r y nil]]", "[[:r y nil] [:r x nil]]");
+    assert_eq!(standing(Kind::ListAppend, &other_way, "monotonic-reads"), Standing::Holds);
+}
+
+#[test]
+fn information_in_a_circle_makes_no_session_miss_anything() {
+    let lines = "0 invoke [[:w x 1] [:r y nil]]
+         1 invoke [[:w y 1] [:r x nil]]
+         0 ok [[:w x 1] [:r y 1]]
+         1 ok [[:w y 1] [:r x 1]]";
+    for level in ["read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"] {
+        assert_eq!(standing(Kind::Register, lines, level), Standing::Undecided, "{level}");
+    }
+    assert!(matches!(standing(Kind::Register, lines, "read-committed"), Standing::Violated(_)));
+}
+
+/// An own append with another's behind it was seen, but is not what a transaction alone would see.
+#[test]
+fn an_append_that_is_in_the_list_was_not_lost() {
+    let lines = "0 invoke [[:append x 1] [:r x nil]]
+         1 invoke [[:append x 2]]
+         0 ok [[:append x 1] [:r x [1 2]]]
+         1 ok [[:append x 2]]";
+    let history = history(lines);
+    let report = judge(Kind::ListAppend, &history);
+    crate::validate::anomaly::validate_report(&report, history.values()).unwrap();
+    assert!(report.counts.iter().any(|count| count.0 == Phenomenon::Internal), "{:?}", report.counts);
+    assert!(report.counts.iter().all(|count| count.0 != Phenomenon::LostOwnWrite), "{:?}", report.counts);
 }

@@ -4,8 +4,8 @@
 //! Only if that stays readable: [`DEPTH_MAX`] levels of "because otherwise", and [`EDGES_MAX`] edges in all.
 
 use super::refutation::{Argument, Choice};
-use crate::transaction::Transactions;
 use crate::transaction::proof::{Because, Edge, Why};
+use crate::transaction::{Action, INITIAL, Transactions, TxnId, VersionId};
 use std::collections::BTreeMap;
 
 /// How deep justifications may be nested.
@@ -93,4 +93,40 @@ fn path_without(txns: &Transactions, cycle: &[Edge], choice: Choice) -> Option<V
     let at = cycle.iter().position(|edge| takes(&edge))?;
     let path: Vec<Edge> = cycle[at + 1..].iter().chain(&cycle[..at]).cloned().collect();
     (!path.iter().any(|edge| takes(&edge))).then_some(path)
+}
+
+/// The same as a cycle of which somebody missed something, if it has none of that kind: of two versions whose order
+/// rests on a reader of the later one, the other order is the more natural reason, since the rest of the cycle
+/// shows it, and what the reader then missed is what is wrong.
+pub(super) fn turned(txns: &Transactions, cycle: Vec<Edge>) -> Vec<Edge> {
+    if cycle.iter().any(|edge| matches!(edge.why, Why::Missed { .. })) {
+        return cycle;
+    }
+    let turned = cycle.iter().enumerate().find_map(|(at, edge)| {
+        let Why::Overwrote { because: Because::Otherwise { path }, .. } = &edge.why else { return None };
+        let reader = path.last()?.to;
+        if reader == edge.to {
+            return None;
+        }
+        let (seen, after) = missed(txns, reader, edge.to, edge.from)?;
+        let rest: Vec<Edge> = cycle[at + 1..].iter().chain(&cycle[..at]).cloned().collect();
+        let because = Because::Otherwise { path: rest };
+        let mut turned = path.clone();
+        turned.push(Edge { from: reader, to: edge.from, why: Why::Missed { seen, after, because } });
+        Some(turned)
+    });
+    turned.unwrap_or(cycle)
+}
+
+/// What `reader` read of `seen`, of a key that `missed` wrote, too; and what that wrote.
+fn missed(txns: &Transactions, reader: TxnId, seen: TxnId, missed: TxnId) -> Option<(VersionId, VersionId)> {
+    let ops = txns.micro_ops(reader);
+    // Only the first read of a key counts, and only if the reader had not written it.
+    let first = ops.iter().enumerate().filter(|(at, op)| ops[..*at].iter().all(|other| other.key != op.key));
+    let reads = first.map(|(_, op)| op).filter(|op| op.action == Action::Read && op.version != INITIAL);
+    reads.filter(|op| txns.writer(op.version) == seen).find_map(|read| {
+        let writes = txns.micro_ops(missed).iter().rev();
+        let mut writes = writes.filter(|op| op.action == Action::Write && op.key == read.key);
+        Some((read.version, writes.next()?.version))
+    })
 }

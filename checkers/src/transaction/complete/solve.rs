@@ -59,7 +59,10 @@ impl Question<'_> {
             Solved::Explained(order) => Answer::Holds(certificate(&instance, shape, &order)),
             Solved::Refuted(argument) => {
                 let refutation = minimize::minimize(self, &mut maker, argument, meter);
-                let argument = nested::nested(self.txns, refutation.argument);
+                let argument = match nested::nested(self.txns, refutation.argument) {
+                    Argument::Cycle(cycle) => Argument::Cycle(nested::turned(self.txns, cycle)),
+                    cases => cases,
+                };
                 Answer::Violated(Box::new(Refutation { argument, ..refutation }))
             }
         })
