@@ -20,6 +20,7 @@ pub mod proof;
 mod read;
 mod register;
 mod sight;
+pub mod timestamps;
 pub mod weak;
 
 pub use check::{IsolationOptions, Report, Standing, check};

@@ -15,9 +15,11 @@ pub mod anomaly;
 pub mod isolation;
 #[cfg(test)]
 mod tests;
+mod timestamps;
 mod weak;
 mod witness;
 
+pub use timestamps::validate_timestamps;
 pub use weak::validate_weak;
 
 use crate::history::{History, NEVER, OpId, Outcome};

@@ -52,8 +52,6 @@ mod solve;
 mod tests;
 mod topology;
 
-pub mod timestamps;
-
 pub use refutation::{Argument, Choice, Refutation};
 
 use crate::linearizability::budget::Budget;

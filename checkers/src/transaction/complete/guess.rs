@@ -1,10 +1,10 @@
 //! Guesses at the order in which transactions took effect, best first: a good one explains a correct history
 //! in one pass.
 
+use super::Model;
 use super::arrange::Guess;
 use super::instance::Instance;
-use super::{Model, timestamps};
-use crate::transaction::{Status, Transactions};
+use crate::transaction::{Status, Transactions, timestamps};
 
 /// What the history suggests.
 pub(super) fn guesses(txns: &Transactions, instance: &Instance) -> Vec<Guess> {
