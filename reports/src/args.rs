@@ -81,6 +81,7 @@ Examples:
   shakedown check --model cas-register --initial 0 knossos/*.edn
   shakedown check --model kv --time-limit 60 --memory-limit 4G run.jsonl.zst
   shakedown check --model list-append --consistency snapshot-isolation txn.edn
+  shakedown check --consistency snapshot-isolation --timestamps txn.jsonl
   shakedown check --model set-full adds.edn
   zcat history.edn.gz | shakedown check --input-format edn -
   shakedown check --quiet *.log | grep false
@@ -124,6 +125,14 @@ pub struct CheckArgs {
     /// in formats that have transactions only
     #[arg(long, value_name = "WHETHER")]
     pub unwritten_reads: Option<UnwrittenReads>,
+
+    /// Transactions: judge by the timestamps that the system gave them, start-ts and commit-ts. To be serializable
+    /// each must have read and written at its commit-ts; under prefix and snapshot-isolation read at its start-ts.
+    /// In strong-session-, strong- and strict- levels nobody may start, by these timestamps, before one has committed
+    /// that had completed, by the order of events, before he was invoked. Correct in another order is not correct
+    /// here
+    #[arg(long, conflicts_with_all = ["anomalies", "sequential_keys", "linearizable_keys"])]
+    pub timestamps: bool,
 
     /// long-fork: how many keys are read together; as many as in the first read if not given
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -1,6 +1,8 @@
 //! From a path to a judgement: reads the history, picks the model, asks the checker, and has the
 //! proof checked if that is wanted.
 
+mod timestamps;
+
 use crate::command::check::format_names;
 use crate::diagnostic::{InputError, Quote};
 use crate::exit::Exit;
@@ -45,6 +47,8 @@ pub struct Question {
     pub assume: KeyAssumptions,
     /// Whether a transaction's read of what nobody wrote is an anomaly; what is usual if it is `None`.
     pub forbid_unwritten: Option<bool>,
+    /// Whether transactions are judged by the timestamps that the system gave them.
+    pub timestamps: bool,
     /// What to ask of data types.
     pub data: DataOptions,
     /// The budgets.
@@ -64,6 +68,7 @@ impl Question {
             anomalies: Vec::new(),
             assume: KeyAssumptions::default(),
             forbid_unwritten: None,
+            timestamps: false,
             data: DataOptions::default(),
             options: Options::default(),
             certify: false,
@@ -183,6 +188,16 @@ pub fn judge(
     let misfit = |error: ModelError| Failure::Input(Report::new(misfit(shown, path, &theory, &error)));
     let mut notes = history.notes().to_vec();
     let (ruling, validation) = match theory {
+        Theory::Transactions(kind) if question.timestamps => {
+            let report = timestamps::judge(kind, &history, shown, question)?.map_err(misfit)?;
+            let validation = question.certify.then(|| report.validate(history.values()));
+            (Ruling::Timestamps(Box::new(report)), validation)
+        }
+        Theory::Object(_) | Theory::Data(_) if question.timestamps => {
+            let message =
+                format!("{shown}: --timestamps judges transactions, and {} is none of those", theory.name());
+            return Err(refused(message, "leave it away, or name --model list-append or rw-register"));
+        }
         Theory::Object(name) => {
             let consistency = order_of(name, &question.demands)?;
             let initial = question.initial.as_deref().or_else(|| initial_of(format, name));

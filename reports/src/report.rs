@@ -1,7 +1,8 @@
 //! What was found out about one file, and its renderings; [`run`] has those of what patterns do,
 //! [`mutants`] those of what they do wrong when they are told to.
 //!
-//! - `isolation` and `datatype`: what is peculiar to transactions and to data types in all of these.
+//! - `isolation`, `timestamps` and `datatype`: what is peculiar to transactions, to transactions by the system's
+//!   own timestamps, and to data types in all of these.
 //! - [`text`]: for people, laid out for a width; [`timeline`]: a few operations against time.
 //! - [`json`]: for programs; [`junit`]: for CI servers.
 
@@ -13,6 +14,7 @@ pub mod mutants;
 pub mod run;
 pub mod text;
 pub mod timeline;
+pub mod timestamps;
 pub mod trial;
 
 use crate::exit::Exit;
@@ -22,6 +24,7 @@ use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::theory::Guess;
 use shakedown_checkers::transaction::level::Level;
+use shakedown_checkers::transaction::timestamps::Answer;
 use shakedown_checkers::transaction::{self, Standing};
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::verdict::Verdict;
@@ -74,6 +77,8 @@ pub enum Ruling {
         /// What was found.
         report: Box<transaction::Report>,
     },
+    /// Transactions, by the timestamps that the system gave them.
+    Timestamps(Box<timestamps::Stamped>),
     /// A data type.
     Data(data::Report),
 }
@@ -96,6 +101,11 @@ impl Ruling {
                 Standing::Holds => Exit::Valid,
                 Standing::Violated(_) => Exit::Invalid,
                 Standing::Undecided => Exit::Unknown,
+            },
+            Ruling::Timestamps(stamped) => match stamped.report.answer {
+                Answer::Holds(_) => Exit::Valid,
+                Answer::Violated => Exit::Invalid,
+                Answer::Unknown(_) => Exit::Unknown,
             },
             Ruling::Data(report) => match report.validity {
                 Validity::Valid => Exit::Valid,

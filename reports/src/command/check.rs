@@ -70,6 +70,7 @@ fn question(args: &CheckArgs) -> Result<Question, InputError> {
         anomalies: args.anomalies.iter().map(|name| judge::anomaly_named(name)).collect::<Result<_, _>>()?,
         assume: KeyAssumptions { sequential: args.sequential_keys, linearizable: args.linearizable_keys },
         forbid_unwritten: args.unwritten_reads.map(|reads| reads == UnwrittenReads::Forbid),
+        timestamps: args.timestamps,
         data: DataOptions {
             group_size: args.group_size.map(usize::from),
             total_amount: args.total_amount,

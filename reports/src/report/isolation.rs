@@ -10,7 +10,7 @@ use shakedown_checkers::transaction::anomaly::{Anomaly, Evidence};
 use shakedown_checkers::transaction::explain::{Words, cast};
 use shakedown_checkers::transaction::level::Level;
 use shakedown_checkers::transaction::proof::{Edge, Why};
-use shakedown_checkers::transaction::{INITIAL, Report, Standing, TxnId, VersionId};
+use shakedown_checkers::transaction::{INITIAL, Report, Standing, Transactions, TxnId, VersionId};
 use std::fmt::Write as _;
 
 /// Anomalies told in full; the others are named.
@@ -156,14 +156,14 @@ fn anomaly(out: &mut String, judgement: &Judgement, report: &Report, group: &[&A
     }
     for (i, txn) in cast.iter().enumerate() {
         let text =
-            format!("{} {}", paint(STRONG, &format!("T{}", i + 1)), described(judgement, report, *txn));
+            format!("{} {}", paint(STRONG, &format!("T{}", i + 1)), described(judgement, &report.txns, *txn));
         wrap_into(out, width, &format!("{INDENT}  "), &format!("{INDENT}     "), &text);
     }
 }
 
 /// Process, lines and micro-operations of a transaction.
-fn described(judgement: &Judgement, report: &Report, txn: TxnId) -> String {
-    let op = judgement.history.operation(report.txns.txn(txn).op);
+pub(super) fn described(judgement: &Judgement, txns: &Transactions, txn: TxnId) -> String {
+    let op = judgement.history.operation(txns.txn(txn).op);
     let mut parts = Vec::new();
     if op.process < ANONYMOUS {
         parts.push(format!("process {}", op.process));

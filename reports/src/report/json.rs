@@ -2,7 +2,7 @@
 //!
 //! Field by field: `docs/verdict-json.md`.
 
-use super::{Failure, FileReport, Judgement, Ruling, datatype, isolation};
+use super::{Failure, FileReport, Judgement, Ruling, datatype, isolation, timestamps};
 use serde_json::{Value as Json, json};
 use shakedown_checkers::history::{ANONYMOUS, OpId, Outcome};
 use shakedown_checkers::options::Consistency;
@@ -46,6 +46,7 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
                 Consistency::PerKey => Json::from("per-key"),
             },
             Ruling::Isolation { levels, .. } => levels.iter().map(ToString::to_string).collect(),
+            Ruling::Timestamps(stamped) => json!([stamped.level.to_string()]),
             Ruling::Data(_) => Json::Null,
         },
         "input_format": judgement.format.name(),
@@ -56,6 +57,7 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
     match &judgement.ruling {
         Ruling::Object { verdict, .. } => object(&mut out, judgement, verdict, certify),
         Ruling::Isolation { report, .. } => out["isolation"] = isolation::json(judgement, report, certify),
+        Ruling::Timestamps(stamped) => out["timestamps"] = timestamps::json(judgement, stamped),
         Ruling::Data(report) => out["data"] = datatype::json(judgement, report),
     }
     if let Some(validation) = &judgement.validation {

@@ -4,7 +4,7 @@
 //! cannot tell must not look like one that passed.
 
 use super::text::explanation;
-use super::{Failure, FileReport, Ruling, adjective, datatype, isolation};
+use super::{Failure, FileReport, Ruling, adjective, datatype, isolation, timestamps};
 use crate::exit::Exit;
 use crate::terminal::printable;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -63,6 +63,7 @@ fn status(report: &FileReport, certify: bool) -> TestCaseStatus {
                         Verdict::Unknown(unknown) => unknown.reason.to_string(),
                     },
                     Ruling::Isolation { levels, report } => isolation::headline(levels, report),
+                    Ruling::Timestamps(stamped) => timestamps::headline(stamped),
                     Ruling::Data(report) => datatype::headline(report),
                 };
                 match judgement.ruling.exit() {

@@ -1,7 +1,7 @@
 //! The explanation of a verdict, for people.
 
 use super::timeline::{describe, draw};
-use super::{Failure, FileReport, Judgement, Ruling, Tally, adjective, datatype, isolation};
+use super::{Failure, FileReport, Judgement, Ruling, Tally, adjective, datatype, isolation, timestamps};
 use crate::exit::Exit;
 use crate::terminal::{
     BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, size, thousands, wrap_into,
@@ -48,6 +48,7 @@ pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String
         Ruling::Isolation { levels, report } => {
             isolation::text(&mut out, judgement, levels, report, width);
         }
+        Ruling::Timestamps(stamped) => timestamps::text(&mut out, judgement, stamped, width),
         Ruling::Data(report) => datatype::text(&mut out, judgement, report, width),
     }
     match &judgement.validation {
@@ -110,7 +111,10 @@ fn styled_word(ruling: &Ruling) -> String {
 }
 
 fn preamble(judgement: &Judgement) -> String {
-    let noun = if matches!(judgement.ruling, Ruling::Isolation { .. }) { "transaction" } else { "operation" };
+    let noun = match judgement.ruling {
+        Ruling::Isolation { .. } | Ruling::Timestamps(_) => "transaction",
+        Ruling::Object { .. } | Ruling::Data(_) => "operation",
+    };
     let mut text = format!(
         "{}, judged as {}",
         count(judgement.history.len() as u64, noun),
