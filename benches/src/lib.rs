@@ -1,6 +1,7 @@
 //! Figures: how fast and how small the checkers are, beside the best peer on the same histories.
 //!
 //! - [`rows`]: the workloads, what they are expected to say, and the goals.
+//! - [`isolation`]: the same for histories of transactions, where there is no peer.
 //! - [`peer`]: Porcupine's algorithm (the crate porcupine-rs) on our histories.
 //! - [`probe`]: one row in a process of its own, for peak memory and for what may never end.
 //! - [`table`]: the Markdown summary.
@@ -11,6 +12,7 @@
 //! `cargo bench -p shakedown-benches` measures everything and rewrites the tables in
 //! `reports/figures`; a part of a row's name after it measures those rows only and writes nothing.
 
+pub mod isolation;
 pub mod machine;
 pub mod peer;
 pub mod probe;
@@ -20,10 +22,17 @@ pub mod rows;
 pub mod table;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The folder at the repository's root that `name` is in.
 pub fn repository(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("benches is a folder of the repository").join(name)
+}
+
+/// What the thread has used of the processor: it stands still while something else has that.
+pub fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("the processor has not run for less than no time")
 }
 
 /// What the command line of a benchmark asks for, as far as it matters before criterion reads it.

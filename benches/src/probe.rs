@@ -3,6 +3,7 @@
 //! The peak is the kernel's count of resident memory (`VmHWM`), set back to what is resident once
 //! the history is loaded; it includes the history. Linux only; elsewhere it reads as unknown.
 
+use crate::isolation;
 use crate::rows::{Case, rows};
 use shakedown_checkers::options::Options;
 use std::fmt;
@@ -134,20 +135,25 @@ pub fn probe(program: &Path, row: &str, judge: Judge, budget: Budget) -> Option<
     }
 }
 
+/// A history to judge, and what is known of it.
+pub struct Task {
+    /// Operations of the history.
+    pub operations: usize,
+    /// The right verdict.
+    pub expected: &'static str,
+    /// The judge.
+    pub check: Box<dyn Fn() -> &'static str>,
+}
+
 /// The process's side: judges the row and prints what [`probe`] reads.
-pub fn serve(row: &str, judge: Judge, budget: Budget) -> Result<(), String> {
-    let row = rows().into_iter().find(|it| it.name == row).ok_or_else(|| {
-        let known: Vec<String> = rows().into_iter().map(|row| row.name).collect();
-        format!("unknown row {row:?}; expected one of: {}", known.join(", "))
-    })?;
-    let Some(cases) = row.load() else {
+pub fn serve(name: &str, judge: Judge, budget: Budget) -> Result<(), String> {
+    let Some(tasks) = tasks(name, judge, budget)? else {
         println!("absent");
         return Ok(());
     };
-    let operations = cases.iter().map(|case| case.history.len()).sum();
-    let histories = cases.len();
-    let expected: Vec<&str> = cases.iter().map(|case| case.expected).collect();
-    let check = prepare(cases, judge, budget);
+    let operations = tasks.iter().map(|task| task.operations).sum();
+    let histories = tasks.len();
+    let expected: Vec<&str> = tasks.iter().map(|task| task.expected).collect();
     reset_peak();
     let loaded_mb = resident("VmRSS");
     let start = Instant::now();
@@ -165,7 +171,7 @@ pub fn serve(row: &str, judge: Judge, budget: Budget) -> Result<(), String> {
             }
         }
     });
-    let verdicts: Vec<&str> = check.iter().map(|check| check()).collect();
+    let verdicts: Vec<&str> = tasks.iter().map(|task| (task.check)()).collect();
     report(match () {
         () if verdicts == expected => End::Right,
         () if !verdicts.contains(&"unknown") => End::Wrong,
@@ -175,22 +181,38 @@ pub fn serve(row: &str, judge: Judge, budget: Budget) -> Result<(), String> {
     Ok(())
 }
 
-type Check = Box<dyn Fn() -> &'static str>;
-
-fn prepare(cases: Vec<Case>, judge: Judge, budget: Budget) -> Vec<Check> {
-    let ours = move |case: Case| -> Check {
-        let memory_limit_bytes = (budget.megabytes * 1e6) as usize;
-        let options = Options { time_limit: Some(budget.limit), memory_limit_bytes, ..Options::default() };
-        Box::new(move || case.check(&options).word())
-    };
-    let theirs = |case: Case| -> Check {
-        let case = case.for_peer();
-        Box::new(move || case.check(budget.limit))
-    };
-    match judge {
-        Judge::Shakedown => cases.into_iter().map(ours).collect(),
-        Judge::Porcupine => cases.into_iter().map(theirs).collect(),
+/// What is to be judged; `None` if it is not here.
+fn tasks(name: &str, judge: Judge, budget: Budget) -> Result<Option<Vec<Task>>, String> {
+    if let Some(row) = rows().into_iter().find(|row| row.name == name) {
+        let prepare = |case| prepare(case, judge, budget);
+        return Ok(row.load().map(|cases| cases.into_iter().map(prepare).collect()));
     }
+    if let Some(row) = isolation::rows().into_iter().find(|row| row.name == name) {
+        return match judge {
+            Judge::Shakedown => Ok(Some(vec![row.task()])),
+            Judge::Porcupine => Err("porcupine does not judge transactions".to_owned()),
+        };
+    }
+    let isolation = isolation::rows().into_iter().map(|row| row.name);
+    let known: Vec<String> = rows().into_iter().map(|row| row.name).chain(isolation).collect();
+    Err(format!("unknown row {name:?}; expected one of: {}", known.join(", ")))
+}
+
+fn prepare(case: Case, judge: Judge, budget: Budget) -> Task {
+    let (operations, expected) = (case.history.len(), case.expected);
+    let check: Box<dyn Fn() -> &'static str> = match judge {
+        Judge::Shakedown => {
+            let memory_limit_bytes = (budget.megabytes * 1e6) as usize;
+            let options =
+                Options { time_limit: Some(budget.limit), memory_limit_bytes, ..Options::default() };
+            Box::new(move || case.check(&options).word())
+        }
+        Judge::Porcupine => {
+            let case = case.for_peer();
+            Box::new(move || case.check(budget.limit))
+        }
+    };
+    Task { operations, expected, check }
 }
 
 /// A line of `/proc/self/status` in megabytes; NaN where there is none.

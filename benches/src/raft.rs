@@ -15,6 +15,7 @@ pub mod openraft;
 pub mod ours;
 pub mod tikv;
 
+use crate::thread_cpu;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -71,11 +72,6 @@ pub fn measure(cluster: &mut dyn Cluster, proposals: usize, payload: &str) -> Co
     assert_eq!(after.applied - before.applied, proposals as u64);
     assert_eq!(after.bytes - before.bytes, (proposals * payload.len()) as u64);
     cost
-}
-
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("the processor has not run for less than no time")
 }
 
 /// A node that does no I/O itself.

@@ -131,7 +131,7 @@ fn sweeps(lines: &[Line]) -> String {
     out
 }
 
-fn gave_up(end: End, ms: f64) -> String {
+pub(crate) fn gave_up(end: End, ms: f64) -> String {
     match end {
         End::Right | End::Wrong => "wrong verdict".to_owned(),
         End::Unknown | End::Time => format!("unknown after {:.0} s", ms / 1e3),
@@ -140,7 +140,7 @@ fn gave_up(end: End, ms: f64) -> String {
 }
 
 /// Three significant digits, thousands grouped.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value {
         _ if value.is_nan() => "?".to_owned(),
         _ if value >= 100.0 => group(value),
@@ -150,7 +150,7 @@ fn number(value: f64) -> String {
     }
 }
 
-fn group(value: f64) -> String {
+pub(crate) fn group(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -15,7 +15,7 @@
 //!   load around it is as busy as elsewhere: there is no quiet moment to cut the search at.
 //!
 //! One seed means one history, byte for byte, on every platform. Histories of transactions, valid at one
-//! isolation level or another, are made in [`transaction`].
+//! isolation level or another, are made in [`transaction`]; some that are hard to judge, in [`clauses`].
 //!
 //! ```
 //! use shakedown_workloads::synthetic::{Object, Synthetic, Violation};
@@ -27,6 +27,7 @@
 //! assert_eq!(history.len(), 1_000);
 //! ```
 
+pub mod clauses;
 mod container;
 mod names;
 mod object;
