@@ -121,6 +121,7 @@ impl<'t> Orders<'t> {
             let writer = txns.writer(version);
             (writer != NOBODY && counted[writer as usize]).then_some(writer)
         };
+        let nearest = Nearest::new(txns, |version| writer(version).is_some());
         let unseen = self.unseen(counted);
         let mut tail_readers: Vec<Vec<TxnId>> = vec![Vec::new(); txns.keys().len()];
         for key in 0..txns.keys().len() as KeyId {
@@ -143,15 +144,19 @@ impl<'t> Orders<'t> {
         }
         for id in (0..txns.len() as TxnId).filter(|id| counted[*id as usize]) {
             for op in txns.micro_ops(id).iter().filter(|op| op.action == Action::Read) {
-                if op.version != INITIAL
-                    && let Some(txn) = writer(op.version)
-                {
-                    graph.edge(txn, id, Kind::Wr, op.version);
+                let Some(seen) = self.seen(op.key, op.version) else {
+                    // The key has no order.
+                    if let Some(txn) = writer(op.version) {
+                        graph.edge(txn, id, Kind::Wr, op.version);
+                    }
+                    continue;
+                };
+                // Elements whose writers do not count hide neither those before them nor those after them.
+                if let Some(version) = nearest.before(op.key, seen) {
+                    graph.edge(txns.writer(version), id, Kind::Wr, version);
                 }
-                let Some(seen) = self.seen(op.key, op.version) else { continue };
-                let later = &txns.listed(op.key)[seen as usize..];
-                match later.iter().find_map(|version| Some((writer(*version)?, *version))) {
-                    Some((txn, version)) => graph.edge(id, txn, Kind::Rw, version),
+                match nearest.after(op.key, seen) {
+                    Some(version) => graph.edge(id, txns.writer(version), Kind::Rw, version),
                     None if !unseen.of(op.key).is_empty() => {
                         let readers = &mut tail_readers[op.key as usize];
                         if readers.last() != Some(&id) {
@@ -231,6 +236,48 @@ impl<'t> Orders<'t> {
             from[i] += from[i - 1];
         }
         Unseen { from, versions: found.into_iter().map(|entry| entry.1).collect() }
+    }
+}
+
+/// By place in the order of a key: the nearest version whose writer counts, on either side.
+struct Nearest<'t> {
+    txns: &'t Transactions,
+    /// By row of `listed`: at or before it, and at or after it.
+    rows: Vec<[VersionId; 2]>,
+}
+
+impl<'t> Nearest<'t> {
+    fn new(txns: &'t Transactions, has_writer: impl Fn(VersionId) -> bool) -> Nearest<'t> {
+        let mut rows: Vec<[VersionId; 2]> = txns.listed.iter().map(|version| [*version; 2]).collect();
+        for ends in txns.listed_from.windows(2) {
+            let rows = &mut rows[ends[0] as usize..ends[1] as usize];
+            let mut near = INITIAL;
+            for [before, _] in rows.iter_mut() {
+                near = if has_writer(*before) { *before } else { near };
+                *before = near;
+            }
+            near = INITIAL;
+            for [_, after] in rows.iter_mut().rev() {
+                near = if has_writer(*after) { *after } else { near };
+                *after = near;
+            }
+        }
+        Nearest { txns, rows }
+    }
+
+    /// The last such version among the first `seen` of the key.
+    fn before(&self, key: KeyId, seen: u32) -> Option<VersionId> {
+        let row = (self.txns.listed_from[key as usize] + seen).checked_sub(1)?;
+        let [before, _] = self.rows[row as usize];
+        (seen > 0 && before != INITIAL).then_some(before)
+    }
+
+    /// The first such version that is not among the first `seen` of the key.
+    fn after(&self, key: KeyId, seen: u32) -> Option<VersionId> {
+        let row = self.txns.listed_from[key as usize] + seen;
+        let end = self.txns.listed_from[key as usize + 1];
+        let after = if row < end { self.rows[row as usize][1] } else { INITIAL };
+        (after != INITIAL).then_some(after)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each format reads as, and what is written.
 
 mod errors;
+mod found;
 mod robust;
 mod show;
 mod transaction_errors;
