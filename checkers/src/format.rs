@@ -420,7 +420,7 @@ impl<'r> Input<'r> {
                 Ok(Step::Event { start, end, draft }) => {
                     let line = self.source.line_at(start);
                     indices.see(draft.index, line);
-                    let timestamps = draft.timestamps();
+                    let (timestamps, is_final) = (draft.timestamps(), draft.is_final);
                     let pushed = draft.event(line, builder).and_then(|event| builder.push(event));
                     if let Err(source) = pushed {
                         let place = self.place(start, end - start);
@@ -428,6 +428,9 @@ impl<'r> Input<'r> {
                     }
                     if let Some(timestamps) = timestamps {
                         builder.stamp(timestamps);
+                    }
+                    if is_final {
+                        builder.mark_final();
                     }
                     self.source.take(end);
                 }

@@ -63,6 +63,7 @@ pub struct History {
     pub(crate) others: Vec<OtherEvent>,
     pub(crate) errors: Vec<(OpId, Value)>,
     pub(crate) timestamps: Vec<(OpId, Timestamps)>,
+    pub(crate) finals: Vec<OpId>,
     pub(crate) sessions_only: bool,
     pub(crate) notes: Vec<String>,
     pub(crate) event_count: u32,
@@ -212,6 +213,12 @@ impl History {
         self.timestamps.binary_search_by_key(&id, |t| t.0).ok().map(|at| self.timestamps[at].1)
     }
 
+    /// True if the recorder marked the operation as one of those that end its test, when all that went wrong is
+    /// over and everything has had the time to arrive: Jepsen's `:final? true`.
+    pub fn is_marked_final(&self, id: OpId) -> bool {
+        self.finals.binary_search(&id).is_ok()
+    }
+
     /// True if some operation has timestamps of the system under test.
     pub fn has_timestamps(&self) -> bool {
         !self.timestamps.is_empty()
@@ -238,6 +245,7 @@ impl History {
             + self.others.capacity() * size_of::<OtherEvent>()
             + self.errors.capacity() * size_of::<(OpId, Value)>()
             + self.timestamps.capacity() * size_of::<(OpId, Timestamps)>()
+            + self.finals.capacity() * size_of::<OpId>()
             + self.values.heap_bytes()
     }
 }

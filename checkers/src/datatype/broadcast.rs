@@ -15,8 +15,8 @@
 //! Guerraoui & Rodrigues 2011, §3.2 and §3.3), as far as clients can see them.
 //!
 //! *Final reads* complete ok and are invoked after every broadcast that completed ok had done so. If some
-//! read is marked (`:final`, or `{:final? true}`, as the value of its invocation), only marked ones are
-//! final; if not, each is the last operation of its process. A history must give messages the time to
+//! read is marked (the field `:final?` true, or `:final` or `{:final? true}` as the value of its invocation),
+//! only marked ones are final; if not, each is the last operation of its process. A history must give messages the time to
 //! arrive before them, as Maelstrom's ten seconds do: one that just stops is judged by `set-full`'s rules
 //! no less harshly.
 //!
@@ -37,7 +37,7 @@ pub const INFO: Info = Info {
         op(&["broadcast"], "m", "nil, true, false or m", "tells one node the message m"),
         op(
             &["read"],
-            "any; :final or {:final? true} marks a final read",
+            "any; :final? true on the event, :final or {:final? true} here mark a final read",
             "a list or set of all messages",
             "all that one node knows",
         ),

@@ -24,9 +24,9 @@
 //!   invoked before the read completed.
 //!
 //! All are errors. Without `:seen` such a read is judged by its `:state` alone. *Final reads* complete ok
-//! and are invoked after every update that completed ok had done so. If some read is marked (`:final` or
-//! `{:final? true}` as the value of its invocation, or `:final? true` in the map it returned), only
-//! marked ones are final; if not, each is the last operation of its process: the history should end by
+//! and are invoked after every update that completed ok had done so. If some read is marked (the field
+//! `:final?` true, `:final` or `{:final? true}` as the value of its invocation, or `:final? true` in the map it
+//! returned), only marked ones are final; if not, each is the last operation of its process: the history should end by
 //! waiting, and one read of every client.
 //!
 //! States are equal if their values are. A JSON array has an order even where a set is meant: with
@@ -55,7 +55,7 @@ pub const INFO: Info = Info {
     operations: &[
         op(
             &["read"],
-            "any; :final or {:final? true} marks a final read",
+            "any; :final? true on the event, :final or {:final? true} here mark a final read",
             "the state, or {:replica r, :seen [id …], :state s, :final? true}, all but :state optional",
             "sees the state of one replica",
         ),

@@ -27,7 +27,7 @@ pub const INFO: Info = Info {
         ADD,
         op(
             &["read"],
-            "any; :final or {:final? true} marks a final read",
+            "any; :final? true on the event, :final or {:final? true} here mark a final read",
             "a list or set of all elements",
             "sees what one replica holds",
         ),

@@ -57,7 +57,7 @@ pub const G_COUNTER_INFO: Info = Info {
 
 const READ: OperationInfo = op(
     &["read", "get"],
-    "any; :final or {:final? true} marks a final read",
+    "any; :final? true on the event, :final or {:final? true} here mark a final read",
     "integer",
     "sees what one replica has counted",
 );

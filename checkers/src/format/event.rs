@@ -285,6 +285,7 @@ pub(super) enum Field {
     Error,
     StartTs,
     CommitTs,
+    Final,
 }
 
 impl Field {
@@ -301,6 +302,7 @@ impl Field {
             b"error" => Some(Field::Error),
             b"start-ts" => Some(Field::StartTs),
             b"commit-ts" => Some(Field::CommitTs),
+            b"final?" => Some(Field::Final),
             _ => None,
         }
     }
@@ -321,6 +323,8 @@ pub(super) struct Draft {
     /// The timestamps of the system under test.
     pub(super) start_ts: Option<i64>,
     pub(super) commit_ts: Option<i64>,
+    /// The recorder says that it is an operation at the end of its test.
+    pub(super) is_final: bool,
 }
 
 impl Default for Draft {
@@ -336,6 +340,7 @@ impl Default for Draft {
             index: None,
             start_ts: None,
             commit_ts: None,
+            is_final: false,
         }
     }
 }
@@ -361,6 +366,7 @@ impl Draft {
             Field::Key => self.key = Some(values.int(int)),
             Field::Value => self.value = values.int(int),
             Field::Error => self.error = values.int(int),
+            Field::Final => self.is_final = false,
             Field::Type => return Err(TYPES),
             Field::F => return Err("the name of a function"),
         }
@@ -380,6 +386,8 @@ impl Draft {
             (Field::Key, _) => self.key = Some(value),
             (Field::Value, _) => self.value = value,
             (Field::Error, _) => self.error = value,
+            // What has another value there means something else by it.
+            (Field::Final, _) => self.is_final = value == Value::TRUE,
             (Field::Process, Datum::Nil) => self.process = Process::Unspecified,
             (Field::Index | Field::Time | Field::StartTs | Field::CommitTs, Datum::Nil) => {}
             (

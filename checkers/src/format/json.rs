@@ -15,10 +15,13 @@
 //! | `time` | integer | nanoseconds; -1 |
 //! | `index` | integer | position, for people: the order of the events is that of the file |
 //! | `error` | any | why it did not succeed; null |
+//! | `final?` | true | a read at the end of a test, see [`History::is_marked_final`]; not marked |
 //! | `start-ts`, `commit-ts` | integers | on `ok`: when it took effect, on the clock of the system under test; none |
 //!
 //! Other fields are skipped. Line ends mean nothing: an array of such objects, or objects over
 //! several lines, read the same. The grammar is RFC 8259; of repeated keys the last one counts.
+//!
+//! [`History::is_marked_final`]: crate::history::History::is_marked_final
 
 use super::error::LimitReached;
 use super::event::{

@@ -23,6 +23,8 @@ pub(super) struct Recorded<'h> {
     pub(super) time_ns: i64,
     /// Those of the system under test, on the completion.
     pub(super) timestamps: Option<Timestamps>,
+    /// See [`History::is_marked_final`]; on both events of the operation, as in Jepsen's.
+    pub(super) is_final: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +68,7 @@ fn recorded(history: &History, position: u32, source: Source) -> Recorded<'_> {
                 error: Value::NIL,
                 time_ns: other.time_ns,
                 timestamps: None,
+                is_final: false,
             };
         }
     };
@@ -87,6 +90,7 @@ fn recorded(history: &History, position: u32, source: Source) -> Recorded<'_> {
         error: if is_invoke { Value::NIL } else { history.error_of(id).unwrap_or(Value::NIL) },
         time_ns: if is_invoke { op.invoke_time_ns } else { op.complete_time_ns },
         timestamps: if is_invoke { None } else { history.timestamps_of(id) },
+        is_final: history.is_marked_final(id),
     }
 }
 
@@ -139,6 +143,10 @@ pub(super) fn line(
             notation.field(name, out)?;
             write!(out, "{timestamp}")?;
         }
+    }
+    if event.is_final {
+        notation.field("final?", out)?;
+        notation.value(Value::TRUE, values, out)?;
     }
     if !event.error.is_nil() {
         notation.field("error", out)?;

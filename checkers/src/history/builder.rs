@@ -156,6 +156,7 @@ pub struct HistoryBuilder {
     unspecified_count: i64,
     orphan_count: u64,
     orphan_first_line: u32,
+    last_invoked: Option<OpId>,
     last_completed: Option<OpId>,
 }
 
@@ -234,12 +235,20 @@ impl HistoryBuilder {
         }
     }
 
+    /// Marks the operation that the last event began or completed: see [`History::is_marked_final`].
+    /// Without such an operation it does nothing.
+    pub fn mark_final(&mut self) {
+        let row = self.last_completed.or(self.last_invoked);
+        self.history.finals.extend(row.filter(|row| self.history.finals.last() != Some(row)));
+    }
+
     /// Adds the next event. An error leaves the builder as it was.
     pub fn push(&mut self, event: Event) -> Result<(), PairingError> {
         let position = self.history.event_count;
         if position >= NEVER - 1 {
             return Err(PairingError::TooMany { what: "events", limit: u64::from(NEVER) - 1 });
         }
+        self.last_invoked = None;
         self.last_completed = None;
         match event.process {
             Process::Client(process) => self.push_client(process, position, event)?,
@@ -273,6 +282,8 @@ impl HistoryBuilder {
         }
         self.history.errors.sort_by_key(|e| e.0);
         self.history.timestamps.sort_by_key(|t| t.0);
+        self.history.finals.sort_unstable();
+        self.history.finals.dedup();
         self.history
     }
 
@@ -382,6 +393,7 @@ impl HistoryBuilder {
         columns.complete_time_ns.push(-1);
         columns.invoke_line.push(event.line);
         columns.complete_line.push(0);
+        self.last_invoked = Some(row as OpId);
         row as OpId
     }
 

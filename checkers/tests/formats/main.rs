@@ -283,6 +283,29 @@ fn timestamps_of_the_system_are_kept() {
 }
 
 #[test]
+fn reads_that_end_a_test_stay_marked() {
+    let edn = "{:index 0, :type :invoke, :process 0, :f :read, :value nil, :final? true}\n\
+               {:index 1, :type :invoke, :process 1, :f :read, :value nil}\n\
+               {:index 2, :type :info, :process :nemesis, :f :stop, :value nil}\n\
+               {:index 3, :type :ok, :process 1, :f :read, :value 7}\n\
+               {:index 4, :type :fail, :process 0, :f :read, :value nil, :final? true, :error :x}\n";
+    let history = read_as(None, edn);
+    assert_eq!([0, 1].map(|id| history.is_marked_final(id)), [true, false]);
+    assert_eq!(written(&history, Format::Edn), edn);
+    let json = written(&history, Format::JsonLines);
+    assert!(json.contains(r#""f":"read","value":null,"final?":true}"#), "{json}");
+    assert_eq!([0, 1].map(|id| read_as(None, &json).is_marked_final(id)), [true, false]);
+    // One event of the two is enough, and only the word true marks; a nemesis has nothing to mark.
+    let marked = |text: &str| read_as(None, text).is_marked_final(0);
+    assert!(marked("{:type :invoke :process 0 :f :a}{:type :ok :process 0 :f :a :final? true}"));
+    assert!(marked("{:final? true :type :ok :process 0 :f :a}"));
+    assert!(!marked("{:type :ok :process 0 :f :a}{:type :info :process :n :f :a :final? true}"));
+    for value in ["false", "nil", "1", "\"true\"", "[true]"] {
+        assert!(!marked(&format!("{{:type :ok :process 0 :f :a :final? {value}}}")), "{value}");
+    }
+}
+
+#[test]
 fn logs_are_written_where_the_history_fits() {
     let log = "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\n\
                INFO  jepsen.util - 0\t:fail\t:cas\t[1 2]\n\
