@@ -120,8 +120,7 @@ impl Format {
     /// The format that a file of this name is usually in, whether or not it is compressed. `.txt`
     /// says nothing.
     pub fn of_path(path: &Path) -> Option<Format> {
-        let name = path.file_name()?.to_str()?;
-        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+        let name = source::uncompressed(path.file_name()?.to_str()?);
         match name.rsplit_once('.')?.1 {
             "edn" => Some(Format::Edn),
             "json" | "jsonl" | "ndjson" => Some(Format::JsonLines),
@@ -259,7 +258,7 @@ pub fn read_path(path: &Path, format: Option<Format>, limits: &Limits) -> Result
 }
 
 /// Reads the directory at `path`, which is one of Cobra's logs or an error. Each file is read through
-/// what `wrap` makes of it.
+/// what `wrap` makes of it, and decompressed by its content.
 pub fn read_directory<R: Read>(
     path: &Path,
     format: Option<Format>,
@@ -270,7 +269,7 @@ pub fn read_directory<R: Read>(
     if let Some(format) = format.filter(|format| *format != Format::Cobra) {
         return Err(FormatError::Directory { name, found: format!("where the {format} format was named") });
     }
-    let logs = cobra::logs(path).map_err(|source| FormatError::Io { name: name.clone(), source })?;
+    let logs = cobra::logs(path)?;
     let Some((last, others)) = logs.split_last() else {
         return Err(FormatError::Directory { name, found: "without a file T*.log".to_owned() });
     };

@@ -12,17 +12,19 @@
 //! `23332333` or `66666666`. Aborted transactions are not logged, and `A` is refused. Logs with
 //! timestamps after `S` and `C`, which Cobra can be built to write, are not read.
 //!
-//! Sessions are the files `T*.log` in the order of their numbers.
+//! Sessions are the files `T*.log` in the order of their numbers; each may be compressed, as `T*.log.gz` or
+//! `T*.log.zst`.
 //!
 //! Source: Cobra (Tan, Zhao, Mu, Walfish, OSDI 2020), `AbstractVerifier.java`; PolySI's
 //! `CobraHistoryLoader.java`.
 
+use super::FormatError;
 use super::binary::{WORD, byte, word, wrong};
 use super::event::{Cursor, Room, Step, Stop, Syntax};
 use super::sessions::{End, MicroKind, MicroOp, Sessions, Zero, unsigned};
+use super::source::uncompressed;
 use crate::history::HistoryBuilder;
 use crate::value::{Value, Values};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The parser of all logs of a history, one after the other, and what it has read.
@@ -159,16 +161,33 @@ fn numbers<const N: usize>(cursor: &mut Cursor<'_>, expected: &'static str) -> R
     Ok(numbers)
 }
 
-/// The logs in the folder at `path`, in the order of their sessions.
-pub(super) fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// The logs in the folder at `path`, in the order of their sessions; each session has one.
+pub(super) fn logs(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
+    let name = || path.display().to_string();
+    let failed = |source| FormatError::Io { name: name(), source };
     let mut logs = Vec::new();
-    for entry in path.read_dir()? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix('T')?.strip_suffix(".log"));
-        let Some(number) = number.filter(|_| path.is_file()).map(str::to_owned) else { continue };
-        logs.push((number.parse::<u64>().unwrap_or(u64::MAX), number, path));
+    for entry in path.read_dir().map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let Some(session) = path.file_name().and_then(|name| name.to_str()).and_then(session_of) else {
+            continue;
+        };
+        if path.is_file() {
+            logs.push((session.parse::<u64>().unwrap_or(u64::MAX), session.to_owned(), path));
+        }
     }
     logs.sort();
+    if let Some(both) = logs.windows(2).find(|both| both[0].1 == both[1].1) {
+        let file = |log: &Path| log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Err(FormatError::SessionTwice {
+            name: name(),
+            first: file(&both[0].2),
+            second: file(&both[1].2),
+        });
+    }
     Ok(logs.into_iter().map(|(_, _, path)| path).collect())
+}
+
+/// What stands for `*` in a file's name that is `T*.log`, compressed or not.
+fn session_of(name: &str) -> Option<&str> {
+    uncompressed(name).strip_prefix('T')?.strip_suffix(".log")
 }

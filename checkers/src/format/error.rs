@@ -84,6 +84,16 @@ pub enum FormatError {
         /// What is wrong with it, as in "without a file T*.log".
         found: String,
     },
+    /// A directory with two logs of one session, of which one is compressed, most often.
+    #[error("{name}: {first} and {second} are logs of the same session, which has one log")]
+    SessionTwice {
+        /// The directory, as the caller named it.
+        name: String,
+        /// The file of the one log.
+        first: String,
+        /// The file of the other.
+        second: String,
+    },
 }
 
 /// A limit that a reader came up against.
@@ -169,9 +179,10 @@ impl FormatError {
             FormatError::Syntax { found, expected, .. } => format!("found {found}; expected {expected}"),
             FormatError::Pairing { source, .. } => source.to_string(),
             FormatError::Limit { limit, .. } => limit.to_string(),
-            FormatError::Unfit { .. } | FormatError::ReadOnly { .. } | FormatError::Directory { .. } => {
-                self.to_string()
-            }
+            FormatError::Unfit { .. }
+            | FormatError::ReadOnly { .. }
+            | FormatError::Directory { .. }
+            | FormatError::SessionTwice { .. } => self.to_string(),
         }
     }
 
@@ -185,7 +196,8 @@ impl FormatError {
             | FormatError::Unknown { .. }
             | FormatError::Unfit { .. }
             | FormatError::ReadOnly { .. }
-            | FormatError::Directory { .. } => "",
+            | FormatError::Directory { .. }
+            | FormatError::SessionTwice { .. } => "",
         }
     }
 
@@ -218,6 +230,9 @@ impl FormatError {
                 Some("write it as edn or json instead".to_owned())
             }
             FormatError::Directory { .. } => Some("name the file that has the history in it".to_owned()),
+            FormatError::SessionTwice { .. } => {
+                Some("if one is a copy of the other, move one out of the directory".to_owned())
+            }
         }
     }
 
@@ -231,7 +246,8 @@ impl FormatError {
             | FormatError::Unknown { .. }
             | FormatError::Unfit { .. }
             | FormatError::ReadOnly { .. }
-            | FormatError::Directory { .. } => None,
+            | FormatError::Directory { .. }
+            | FormatError::SessionTwice { .. } => None,
         }
     }
 }

@@ -261,6 +261,11 @@ fn last_chars(text: &str, count: usize) -> (String, bool) {
     }
 }
 
+/// The name of a file without the extension that says how it is compressed.
+pub(super) fn uncompressed(name: &str) -> &str {
+    name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name)
+}
+
 fn decompressed<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
     let mut head = Vec::with_capacity(4);
     reader.by_ref().take(4).read_to_end(&mut head)?;

@@ -4,6 +4,7 @@ use crate::show::show;
 use crate::{check, read_as, written};
 use shakedown_checkers::format::{self, Format, FormatError, Limits};
 use shakedown_checkers::history::{History, Outcome};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Bytes of dbcop's first binary format.
@@ -283,6 +284,43 @@ fn cobra_is_a_directory_of_logs() {
     let single = read_as(Some(Format::Cobra), &second);
     assert_eq!(single.notes(), ["a single log of Cobra's, read as a history of a single session"]);
     assert_eq!(single.operation(0).process, 0);
+}
+
+#[test]
+fn logs_of_cobra_may_be_compressed_one_by_one() {
+    let path = folder("cobra-compressed");
+    let log = |id: u64| cobra(&[(b'S', &[id]), (b'W', &[id, 7, 0]), (b'C', &[id])]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&log(10)).unwrap();
+    std::fs::write(path.join("T10.log.gz"), gzip.finish().unwrap()).unwrap();
+    std::fs::write(path.join("T2.log.zst"), zstd::encode_all(&log(2)[..], 3).unwrap()).unwrap();
+    std::fs::write(path.join("T3.log"), log(3)).unwrap();
+    // By its name it is compressed otherwise, or not a log.
+    for name in ["T4.log.xz", "T5.gz", "T6.zst.log.bak"] {
+        std::fs::write(path.join(name), "x").unwrap();
+    }
+    let history = format::read_path(&path, None, &Limits::default()).unwrap();
+    let written = |id: u64| format!("[[:w 7 {id}]]");
+    let expected: Vec<String> =
+        [(0, 2), (1, 3), (2, 10)].map(|(session, id)| format!("p{session} {0} -> {0}", written(id))).into();
+    assert_eq!(values(&history), expected);
+
+    // What is wrong is told of the file that it is in, at its place in what was compressed.
+    std::fs::write(path.join("T3.log.zst"), zstd::encode_all(&log(3)[..20], 3).unwrap()).unwrap();
+    let error = format::read_path(&path, None, &Limits::default()).unwrap_err();
+    assert!(matches!(error, FormatError::SessionTwice { .. }));
+    assert!(
+        error.to_string().ends_with(
+            "cobra-compressed: T3.log and T3.log.zst are logs of the same session, which has one log"
+        ),
+        "{error}"
+    );
+    assert!(error.help().is_some());
+    std::fs::remove_file(path.join("T3.log")).unwrap();
+    let error = format::read_path(&path, None, &Limits::default()).unwrap_err();
+    let place = error.place().unwrap();
+    assert_eq!(place.name, path.join("T3.log.zst").display().to_string());
+    assert_eq!((place.offset, place.is_binary), (20, true));
 }
 
 #[test]
