@@ -442,6 +442,36 @@ fn what_does_not_fit_a_format_is_refused_and_leaves_the_target_alone() {
 }
 
 #[test]
+fn a_format_of_sessions_keeps_their_verdicts_and_convert_says_what_it_does_not_keep() {
+    let files = Files::new();
+    // The second transaction timed out, and the third missed one of its writes and saw the other.
+    let path = files.write(
+        "history.edn",
+        "{:process 0, :type :invoke, :f :txn, :value [[:w 1 1] [:w 2 1]]}\n\
+         {:process 0, :type :ok, :f :txn, :value [[:w 1 1] [:w 2 1]]}\n\
+         {:process 1, :type :invoke, :f :txn, :value [[:r 1 nil] [:w 1 2] [:w 2 2]]}\n\
+         {:process 1, :type :info, :f :txn, :value [[:r 1 nil] [:w 1 2] [:w 2 2]]}\n\
+         {:process 2, :type :invoke, :f :txn, :value [[:r 1 nil] [:r 2 nil]]}\n\
+         {:process 2, :type :ok, :f :txn, :value [[:r 1 nil] [:r 2 2]]}\n",
+    );
+    let plume = files.path("history.txt");
+    let run = shakedown(&["convert", &path, &plume, "--output-format", "plume"]);
+    let said = stderr(&run);
+    assert_eq!(code(&run), 0, "{said}");
+    assert!(said.contains("note: the plume format has sessions and no real time"), "{said}");
+    assert!(said.contains("note: the plume format has no words for an outcome that nobody knows"), "{said}");
+    for (level, expected) in [("read-committed", 0), ("read-atomic", 1)] {
+        for file in [&path, &plume] {
+            let run = shakedown(&["check", "--model", "rw-register", "--consistency", level, file]);
+            let found = code(&run);
+            assert_eq!(found, expected, "{level} {file}");
+        }
+    }
+    let run = shakedown(&["convert", &plume, &files.path("again.txt"), "--output-format", "awdit"]);
+    assert_eq!((code(&run), stderr(&run).contains("note")), (0, false), "{}", stderr(&run));
+}
+
+#[test]
 fn generated_histories_are_judged_as_they_were_planned() {
     let files = Files::new();
     for (model, violation) in [("register", "stale-read"), ("fifo-queue", "duplicate"), ("kv", "lost")] {

@@ -1,19 +1,25 @@
 //! Writers of Plume's and of AWDIT's text: transactions of reads and writes on registers.
 //!
 //! A history fits if each operation's value is a list of `[:r key value]` and `[:w key value]` with unsigned
-//! numbers, and it is known of each whether it took effect. Sessions are the processes, in the order of
-//! their first transactions. An empty transaction is left out, and what an aborted one read: neither format
-//! has words for them.
+//! numbers. Sessions are the processes, in the order of their first transactions. An empty transaction is
+//! left out, and what an aborted one read: neither format has words for them.
+//!
+//! Nor have they any for a transaction of which nobody knows whether it took effect. If a committed one read
+//! what it wrote, it did take effect, and is written as committed, without its reads, whose results nobody
+//! knows. If not, it is left out: nothing that was seen depends on it, and a system may have aborted it. Either
+//! way every level that a session can tell stands as it did.
 //!
 //! What the formats cannot say is refused rather than bent:
-//! - an operation that may or may not have taken effect;
+//! - a transaction of unknown outcome that did take effect, and after which its process went on: it may have
+//!   done so later than what its session did next, and a session of these formats has one order;
 //! - in Plume's, where a read of 0 is one of the initial value: that of a key that is written 0 as well,
 //!   and a read of 0 that nobody wrote;
 //! - in AWDIT's, an aborted write.
 //!
 //! AWDIT's format has no initial value. If one was read, the first session is a transaction that writes 0
 //! to each key read so, as AWDIT itself does with a history in Plume's format. That transaction reads back
-//! as one.
+//! as one. Nothing says that it came first, so that a session which misses its own write of a key may pass
+//! there; in Plume's format it does not.
 
 use super::{Format, FormatError, output_error};
 use crate::history::{History, NEVER, OpId, Operation, Outcome};
@@ -23,7 +29,8 @@ use std::io::Write;
 
 /// Writes `history` in one of the two formats.
 pub(super) fn write(history: &History, format: Format, out: &mut impl Write) -> Result<(), FormatError> {
-    let writer = Writer { history, format, zeros: Zeros::of(history, format)? };
+    let unknown = Unknown::of(history, format)?;
+    let writer = Writer { history, format, zeros: Zeros::of(history, format, &unknown)?, unknown };
     match format {
         Format::Awdit => writer.awdit(out),
         _ => writer.plume(out),
@@ -37,6 +44,60 @@ struct MicroOp {
     value: Option<u64>,
 }
 
+/// Transactions of unknown outcome.
+#[derive(Default)]
+struct Unknown {
+    /// Those that took effect, for somebody read what they wrote.
+    seen: BTreeSet<OpId>,
+}
+
+impl Unknown {
+    /// Finds those that took effect, and refuses one after which its process went on.
+    fn of(history: &History, format: Format) -> Result<Unknown, FormatError> {
+        if history.operations().all(|op| op.outcome != Outcome::Info) {
+            return Ok(Unknown::default());
+        }
+        let mut read: BTreeSet<(u64, u64)> = BTreeSet::new();
+        for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+            let operations =
+                transaction(&op, history.values()).map_err(|reason| unfit(format, &op, reason))?;
+            let values = operations.iter().filter(|operation| !operation.is_write);
+            read.extend(values.filter_map(|operation| Some((operation.key, operation.value?))));
+        }
+        let mut unknown = Unknown::default();
+        let mut seen_of: BTreeMap<i64, OpId> = BTreeMap::new();
+        for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+            let operations =
+                transaction(&op, history.values()).map_err(|reason| unfit(format, &op, reason))?;
+            let is_seen = |operation: &MicroOp| {
+                operation.is_write
+                    && operation.value.is_some_and(|value| read.contains(&(operation.key, value)))
+            };
+            if op.outcome == Outcome::Info && !operations.iter().any(is_seen) {
+                continue;
+            }
+            if let Some(earlier) = seen_of.get(&op.process) {
+                let reason = format!(
+                    "nobody knows when this {f} took effect, for it did so without an answer, and its process went \
+                     on: the format has no session in which it may come before or after the next {f}",
+                    f = op.f
+                );
+                return Err(unfit(format, &history.operation(*earlier), reason));
+            }
+            if op.outcome == Outcome::Info {
+                unknown.seen.insert(op.id);
+                seen_of.insert(op.process, op.id);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Whether the operation committed, as far as the file is concerned.
+    fn is_committed(&self, op: &Operation<'_>) -> bool {
+        op.outcome == Outcome::Ok || self.seen.contains(&op.id)
+    }
+}
+
 /// Where 0 is written, and where the initial value is read.
 #[derive(Default)]
 struct Zeros {
@@ -46,13 +107,13 @@ struct Zeros {
 
 impl Zeros {
     /// Looks at all operations, and refuses those that neither format can say.
-    fn of(history: &History, format: Format) -> Result<Zeros, FormatError> {
+    fn of(history: &History, format: Format, unknown: &Unknown) -> Result<Zeros, FormatError> {
         let mut zeros = Zeros::default();
         for op in history.operations() {
             let operations =
                 transaction(&op, history.values()).map_err(|reason| unfit(format, &op, reason))?;
             for MicroOp { is_write, key, value } in operations {
-                if is_write && value == Some(0) && op.outcome == Outcome::Ok {
+                if is_write && value == Some(0) && unknown.is_committed(&op) {
                     zeros.written.insert(key);
                 } else if value.is_none() && op.outcome == Outcome::Ok {
                     zeros.initial.insert(key);
@@ -67,6 +128,7 @@ struct Writer<'h> {
     history: &'h History,
     format: Format,
     zeros: Zeros,
+    unknown: Unknown,
 }
 
 impl Writer<'_> {
@@ -74,9 +136,8 @@ impl Writer<'_> {
         let mut session_of: BTreeMap<i64, usize> = BTreeMap::new();
         let mut number = 0_u64;
         for op in self.history.operations() {
-            let mut operations = self.transaction(&op)?;
-            let is_committed = op.outcome == Outcome::Ok;
-            operations.retain(|operation| operation.is_write || is_committed);
+            let operations = self.transaction(&op)?;
+            let is_committed = self.unknown.is_committed(&op);
             if operations.is_empty() {
                 continue;
             }
@@ -106,7 +167,7 @@ impl Writer<'_> {
             for id in session {
                 let op = self.history.operation(id);
                 let operations = self.transaction(&op)?;
-                if op.outcome != Outcome::Ok || operations.is_empty() {
+                if !self.unknown.is_committed(&op) || operations.is_empty() {
                     continue;
                 }
                 out.write_all(separator.as_bytes()).map_err(output_error)?;
@@ -137,10 +198,15 @@ impl Writer<'_> {
         sessions
     }
 
-    /// What the operation did, if this format can say it.
+    /// What the operation did and the file is to have of it, if this format can say it.
     fn transaction(&self, op: &Operation<'_>) -> Result<Vec<MicroOp>, FormatError> {
         let unfit = |reason| unfit(self.format, op, reason);
-        let operations = transaction(op, self.history.values()).map_err(unfit)?;
+        let mut operations = transaction(op, self.history.values()).map_err(unfit)?;
+        operations.retain(|operation| match op.outcome {
+            Outcome::Ok => true,
+            Outcome::Fail => operation.is_write,
+            Outcome::Info => operation.is_write && self.unknown.is_committed(op),
+        });
         for MicroOp { is_write, key, value } in &operations {
             let is_plume = self.format == Format::Plume;
             let written = self.zeros.written.contains(key);
@@ -149,7 +215,7 @@ impl Writer<'_> {
                 (true, _, Outcome::Fail) if !is_plume => {
                     return Err(unfit("the format cannot say that a transaction aborted".to_owned()));
                 }
-                (_, _, Outcome::Fail) | (true, ..) => {}
+                (true, ..) => {}
                 (false, None, _) if written => {
                     return Err(unfit(format!(
                         "it reads the initial value of key {key}, to which 0 is written as well: the format has \
@@ -169,15 +235,9 @@ impl Writer<'_> {
     }
 }
 
-/// The micro-operations of `op`: what it did if it took effect, else what it was to do.
+/// The micro-operations of `op`: what it did if that is known, else what it was to do.
 fn transaction(op: &Operation<'_>, values: &Values) -> Result<Vec<MicroOp>, String> {
-    let value = match op.outcome {
-        Outcome::Ok => op.output,
-        Outcome::Fail => op.input,
-        Outcome::Info => {
-            return Err(format!("nobody knows whether {} took effect, which the format cannot say", op.f));
-        }
-    };
+    let value = if op.outcome == Outcome::Ok { op.output } else { op.input };
     let Datum::List(members) = values.get(value) else {
         let shown = values.show(value);
         return Err(format!(

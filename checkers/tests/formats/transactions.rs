@@ -422,6 +422,29 @@ fn registers_are_written_for_plume_and_awdit() {
     assert_eq!(written(&read_as(None, ""), Format::Plume), "");
 }
 
+/// A transaction of unknown outcome took effect if somebody read what it wrote; else it need not have.
+#[test]
+fn of_unknown_outcomes_plume_and_awdit_get_those_that_somebody_saw() {
+    let history = read_as(
+        None,
+        "{:process 0 :type :ok :f :txn :value [[:w 1 1]]}\n\
+         {:process 0 :type :invoke :f :txn :value [[:r 1 nil] [:w 2 0] [:w 3 5]]}\n\
+         {:process 1 :type :invoke :f :txn :value [[:w 1 9] [:r 3 nil]]}\n\
+         {:process 1 :type :info :f :txn :value [[:w 1 9] [:r 3 nil]]}\n\
+         {:process 1 :type :invoke :f :txn :value [[:r 1 nil] [:r 2 nil] [:r 4 nil]]}\n\
+         {:process 1 :type :ok :f :txn :value [[:r 1 1] [:r 2 0] [:r 4 nil]]}\n\
+         {:process 2 :type :invoke :f :txn :value [[:r 1 nil]]}",
+    );
+    assert_eq!(
+        written(&history, Format::Plume),
+        "w(1,1,0,0)\nw(2,0,0,1)\nw(3,5,0,1)\nr(1,1,1,2)\nr(2,0,1,2)\nr(4,0,1,2)\n"
+    );
+    assert_eq!(
+        written(&history, Format::Awdit),
+        "w 4 0\n=====\nw 1 1\n-----\nw 2 0\nw 3 5\n=====\nr 1 1\nr 2 0\nr 4 0\n"
+    );
+}
+
 #[test]
 fn what_plume_and_awdit_have_no_words_for_is_refused() {
     let txn = |kind: &str, value: &str| {
@@ -453,8 +476,18 @@ fn what_plume_and_awdit_have_no_words_for_is_refused() {
         ),
         (
             Format::Plume,
-            txn("info", "[[:w 1 2]]"),
-            "event 1 does not fit the plume format: nobody knows whether",
+            txn("info", "[[:w 1 2]]") + &txn("ok", "[[:r 1 2]]"),
+            "event 1 does not fit the plume format: nobody knows when this txn took effect",
+        ),
+        (
+            Format::Awdit,
+            txn("info", "[[:w 1 2]]") + &txn("ok", "[[:r 1 2]]"),
+            "event 1 does not fit the awdit format: nobody knows when this txn took effect",
+        ),
+        (
+            Format::Plume,
+            txn("info", "[[:w 1 :x]]"),
+            "event 1 does not fit the plume format: :x is not an unsigned",
         ),
         (
             Format::Awdit,

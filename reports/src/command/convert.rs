@@ -11,7 +11,7 @@ use crate::report::Failure;
 use crate::terminal::printable;
 use miette::Report;
 use shakedown_checkers::format::{self, Format, FormatError};
-use shakedown_checkers::history::History;
+use shakedown_checkers::history::{History, Outcome};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -43,6 +43,11 @@ pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
             printable(&judged)
         )?;
     }
+    if matches!(target.format, Format::Plume | Format::Awdit) {
+        for lost in lost_of(&history) {
+            writeln!(streams.err, "note: the {} format {lost}", target.format)?;
+        }
+    }
     if format == Format::PorcupineKv && target.format != format {
         // No other format has it go without saying.
         writeln!(
@@ -52,6 +57,18 @@ pub fn run(args: &ConvertArgs, streams: &mut Streams<'_>) -> Result<Exit, Stoppe
         )?;
     }
     Ok(Exit::Valid)
+}
+
+/// What a format of sessions does not say of a history, in sentences without their subject.
+fn lost_of(history: &History) -> impl Iterator<Item = &'static str> {
+    let real_time = history.has_real_time().then_some(
+        "has sessions and no real time: strict serializability, for example, cannot be asked of what was written",
+    );
+    let unknown = history.operations().any(|op| op.outcome == Outcome::Info).then_some(
+        "has no words for an outcome that nobody knows: transactions of which somebody read what they wrote are \
+         written as committed, without their own reads, and the others are left out",
+    );
+    real_time.into_iter().chain(unknown)
 }
 
 /// Where a history goes, and in what dress.
