@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What a row may spend in a process of its own.
 const BUDGET: Budget = Budget { limit: Duration::from_secs(60), megabytes: 8_000.0 };
 /// What takes longer once is not sampled ten times.
-const SAMPLED_MS_MAX: f64 = 2_000.0;
+const SAMPLED_MS_MAX: f64 = 500.0;
 
 fn main() {
     let request = Request::parse(std::env::args().skip(1));

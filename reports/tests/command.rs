@@ -639,3 +639,34 @@ fn hard(files: &Files, name: &str) -> String {
     assert_eq!(code(&run), 0, "{}", stderr(&run));
     path
 }
+
+/// Three transactions, the last of which saw the first's write and not the second's: an order for each kind of
+/// proof.
+#[test]
+fn certify_prints_the_order_of_transactions() {
+    let events = |write: &str, seen: &str| {
+        let txn = |process: u32, value: &str| {
+            format!(
+                "{{:process {process}, :type :invoke, :f :txn, :value {value}}}\n\
+                 {{:process {process}, :type :ok, :f :txn, :value {value}}}\n"
+            )
+        };
+        let third = format!("[[:r x {seen}]]");
+        txn(0, &format!("[[:{write} x 1]]")) + &txn(1, &format!("[[:{write} y 1]]")) + &txn(2, &third)
+    };
+    for (model, history) in [("list-append", events("append", "[1]")), ("rw-register", events("w", "1"))] {
+        let run = shakedown_fed(&["check", "--certify", "--model", model, "-"], history.as_bytes());
+        let text = stdout(&run);
+        assert_eq!(code(&run), 0, "{text}");
+        assert!(text.contains("Order (strict-serializable; one after the other):"), "{text}");
+        assert!(text.contains("3. lines 5 and 6  [[:r x"), "{text}");
+        let args = ["check", "--certify", "--format", "json", "--model", model, "-"];
+        let run = shakedown_fed(&args, history.as_bytes());
+        let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        let proof = &json["isolation"]["certificates"][0];
+        assert_eq!(proof["level"], "strict-serializable", "{json}");
+        assert_eq!(proof["order"], serde_json::json!([0, 1, 2]), "{json}");
+    }
+    let skew = shakedown(&["check", "--certify", &demo("write-skew.edn")]);
+    assert!(!stdout(&skew).contains("(strict-serializable;"), "{}", stdout(&skew));
+}

@@ -60,7 +60,7 @@ const PREFACE: &str = "# Isolation: figures\n\n\
     `-- NAME`.\n\n\
     Times are medians of criterion's samples of the check alone, from the history in memory to the report, in \
     time of the processor: the checkers have one thread, and what else the machine does is left out. What takes \
-    longer than two seconds is timed once. Memory is the peak resident size of a process that holds the history \
+    longer than half a second is timed once. Memory is the peak resident size of a process that holds the history \
     and checks it once (`cargo run --release -p shakedown-benches --bin row -- NAME shakedown 60 8000`); in \
     brackets what was resident before the check. All histories are synthetic, seed 1, as `shakedown generate` \
     makes them; sN = N sessions. Every verdict is compared with the one that is known.\n\n\

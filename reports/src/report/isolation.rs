@@ -1,8 +1,10 @@
 //! What is wrong with transactions, and which levels that leaves: in words, and as JSON.
 
+pub(super) mod proof;
+
 use super::Judgement;
 use super::json::{operation, value_json};
-use super::text::{INDENT, guessed};
+use super::text::{INDENT, guessed, lines_of};
 use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, paint, printable, shorten, thousands, wrap_into};
 use serde_json::{Map, Value as Json, json};
 use shakedown_checkers::history::ANONYMOUS;
@@ -54,8 +56,9 @@ pub(super) fn text(out: &mut String, judgement: &Judgement, levels: &[Level], re
     };
     wrap_into(out, width, INDENT, INDENT, &headline);
     let groups = groups(report);
+    let mut cast = Vec::new();
     for group in groups.iter().take(TOLD_MAX) {
-        anomaly(out, judgement, report, group, width);
+        anomaly(out, judgement, report, group, &mut cast, width);
     }
     if groups.len() > TOLD_MAX {
         let others = groups[TOLD_MAX..].iter().flatten().map(|anomaly| full_name(anomaly));
@@ -138,7 +141,16 @@ fn is_same(a: &Evidence, b: &Evidence) -> bool {
     }
 }
 
-fn anomaly(out: &mut String, judgement: &Judgement, report: &Report, group: &[&Anomaly], width: usize) {
+/// Tells what evidence shows. Transactions are called alike wherever they come up, in the order of `cast`, and shown
+/// where they come up first.
+fn anomaly(
+    out: &mut String,
+    judgement: &Judgement,
+    report: &Report,
+    group: &[&Anomaly],
+    cast: &mut Vec<TxnId>,
+    width: usize,
+) {
     let first = group[0];
     out.push('\n');
     let mut title = paint(STRONG, &full_name(first));
@@ -148,13 +160,18 @@ fn anomaly(out: &mut String, judgement: &Judgement, report: &Report, group: &[&A
         write!(title, " (it is {} as well)", others.join(", ")).expect("writing to a String cannot fail");
     }
     wrap_into(out, width, INDENT, INDENT, &format!("{title}."));
-    let cast = cast(first);
-    let words = Words { history: &judgement.history, txns: &report.txns, cast: &cast };
+    let known = cast.len();
+    for txn in shakedown_checkers::transaction::explain::cast(first) {
+        if !cast.contains(&txn) {
+            cast.push(txn);
+        }
+    }
+    let words = Words { history: &judgement.history, txns: &report.txns, cast };
     for sentence in words.sentences(first) {
         let sentence = format!("{}.", printable(&sentence).trim_end_matches('.'));
         wrap_into(out, width, &format!("{INDENT}- "), &format!("{INDENT}  "), &sentence);
     }
-    for (i, txn) in cast.iter().enumerate() {
+    for (i, txn) in cast.iter().enumerate().skip(known) {
         let text =
             format!("{} {}", paint(STRONG, &format!("T{}", i + 1)), described(judgement, &report.txns, *txn));
         wrap_into(out, width, &format!("{INDENT}  "), &format!("{INDENT}     "), &text);
@@ -168,19 +185,14 @@ pub(super) fn described(judgement: &Judgement, txns: &Transactions, txn: TxnId) 
     if op.process < ANONYMOUS {
         parts.push(format!("process {}", op.process));
     }
-    match (op.invoke_line, op.complete_line) {
-        (0, _) => {}
-        (from, 0) => parts.push(format!("line {from}")),
-        (from, to) if from == to => parts.push(format!("line {from}")),
-        (from, to) => parts.push(format!("lines {from} and {to}")),
-    }
+    parts.extend(Some(lines_of(&op)).filter(|lines| !lines.is_empty()));
     let value = if op.output.is_nil() { op.input } else { op.output };
     let shown = judgement.history.values().show(value);
     format!("({}): {}", parts.join(", "), shorten(&printable(&shown), SHOWN_MAX))
 }
 
 /// Everything that was found; field by field in `docs/verdict-json.md`.
-pub(super) fn json(judgement: &Judgement, report: &Report, _certify: bool) -> Json {
+pub(super) fn json(judgement: &Judgement, report: &Report, certify: bool) -> Json {
     let standings: Map<String, Json> = report
         .standings
         .iter()
@@ -204,7 +216,7 @@ pub(super) fn json(judgement: &Judgement, report: &Report, _certify: bool) -> Js
             Some((like.name(), (*count).into()))
         })
         .collect();
-    json!({
+    let mut out = json!({
         "transactions": report.txns.len(),
         "violated": named(report.weakest_violated()),
         "holds": named(report.strongest()),
@@ -216,7 +228,11 @@ pub(super) fn json(judgement: &Judgement, report: &Report, _certify: bool) -> Js
             Standing::Holds | Standing::Undecided => Json::Null,
         },
         "anomalies": report.anomalies.iter().map(|found| anomaly_json(judgement, report, found)).collect::<Json>(),
-    })
+    });
+    if certify {
+        out["certificates"] = proof::json(report);
+    }
+    out
 }
 
 fn anomaly_json(judgement: &Judgement, report: &Report, anomaly: &Anomaly) -> Json {

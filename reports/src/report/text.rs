@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::terminal::{
     BAD, FAINT, GOOD, STRONG, UNSURE, count, paint, printable, size, thousands, wrap_into,
 };
+use shakedown_checkers::history::Operation;
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::validate::Refusal;
 use shakedown_checkers::value::Value;
@@ -47,6 +48,9 @@ pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String
         },
         Ruling::Isolation { levels, report } => {
             isolation::text(&mut out, judgement, levels, report, width);
+            if certify {
+                isolation::proof::text(&mut out, judgement, report);
+            }
         }
         Ruling::Timestamps(stamped) => timestamps::text(&mut out, judgement, stamped, width),
         Ruling::Data(report) => datatype::text(&mut out, judgement, report, width),
@@ -153,6 +157,16 @@ fn valid(
     }
 }
 
+/// Where an operation stands in its file; nothing if it came from none.
+pub(super) fn lines_of(op: &Operation<'_>) -> String {
+    match (op.invoke_line, op.complete_line) {
+        (0, _) => String::new(),
+        (from, 0) => format!("line {from}"),
+        (from, to) if from == to => format!("line {from}"),
+        (from, to) => format!("lines {from} and {to}"),
+    }
+}
+
 fn order(out: &mut String, judgement: &Judgement, key: Option<Value>, order: &[u32]) {
     let values = judgement.history.values();
     let about = key.map_or(String::new(), |key| format!(" of key {}", printable(&values.show(key))));
@@ -160,12 +174,7 @@ fn order(out: &mut String, judgement: &Judgement, key: Option<Value>, order: &[u
     let digits = order.len().to_string().len();
     for (i, &id) in order.iter().enumerate() {
         let op = judgement.history.operation(id);
-        let lines = match (op.invoke_line, op.complete_line) {
-            (0, _) => String::new(),
-            (from, 0) => format!("line {from}"),
-            (from, to) if from == to => format!("line {from}"),
-            (from, to) => format!("lines {from} and {to}"),
-        };
+        let lines = lines_of(&op);
         let line = format!(
             "{INDENT}{INDENT}{:>digits$}. {}  {}",
             i + 1,
