@@ -311,6 +311,7 @@ pub(super) fn find_in_lists(
     forbid_unwritten: bool,
     found: &mut Collector,
 ) {
+    future_reads(txns, orders, values, found);
     let key_text = |key: KeyId| values.show(txns.keys()[key as usize]);
     for (key, element, reader) in &orders.repeats {
         found.direct(Phenomenon::DuplicateElements, &[*reader], *key, &[*element], || {
@@ -372,6 +373,30 @@ pub(super) fn find_in_lists(
                         key_text(key),
                         values.show(dirty)
                     )
+                });
+            }
+        }
+    }
+}
+
+/// Elements that their own writer had read in the midst of a list, before it appended them. Where they stood
+/// last, [`Walk::origin`] has seen it.
+fn future_reads(txns: &Transactions, orders: &Orders<'_>, values: &Values, found: &mut Collector) {
+    // By key: who read it last, and the most elements that it saw.
+    let mut seen: Vec<(TxnId, u32)> = vec![(NOBODY, 0); txns.keys().len()];
+    for id in 0..txns.len() as TxnId {
+        for op in txns.micro_ops(id) {
+            let (reader, count) = &mut seen[op.key as usize];
+            if *reader != id {
+                (*reader, *count) = (id, 0);
+            }
+            if op.action == Action::Read {
+                *count = (*count).max(orders.seen(op.key, op.version).unwrap_or(0));
+            } else if orders.place(op.version).is_some_and(|place| place + 1 < *count) {
+                let value = txns.version(op.version).value;
+                found.direct(Phenomenon::FutureRead, &[id], op.key, &[value], || {
+                    let (key, value) = (values.show(txns.keys()[op.key as usize]), values.show(value));
+                    format!("it read key {key} with {value} in it, which it was to append itself later")
                 });
             }
         }

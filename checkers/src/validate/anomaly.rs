@@ -12,7 +12,7 @@ use crate::transaction::cycle::Variant;
 use crate::transaction::decide::Decision;
 use crate::transaction::proof::{Because, Edge, Why};
 use crate::transaction::{
-    Action, INITIAL, KeyId, Kind, MicroOp, NOBODY, Report, Status, Transactions, TxnId, VersionId,
+    Action, INITIAL, KeyId, Kind, ListRead, MicroOp, NOBODY, Report, Status, Transactions, TxnId, VersionId,
 };
 use crate::value::{Datum, Value, Values};
 use std::collections::BTreeMap;
@@ -317,7 +317,17 @@ impl Facts<'_> {
                     && !other.starts_with(one)
             }
             (Phenomenon::FutureRead, [reader], [value]) => {
-                let read = position(*reader, Action::Read, value);
+                let read = match self.txns.kind() {
+                    Kind::Register => position(*reader, Action::Read, value),
+                    Kind::ListAppend => {
+                        let reads = self.txns.list_reads();
+                        let own = &reads[reads.partition_point(|read| read.txn < *reader)..];
+                        let of_key =
+                            |read: &&ListRead| read.key == key && self.list(read.list).contains(value);
+                        let mut own = own.iter().take_while(|read| read.txn == *reader).filter(of_key);
+                        own.next().map(|read| read.at as usize)
+                    }
+                };
                 let write = position(*reader, Action::Write, value);
                 matches!((read, write), (Some(read), Some(write)) if read < write)
             }

@@ -57,6 +57,18 @@ fn an_element_from_outside_hides_no_writer() {
     assert_eq!(names, ["G1c"]);
 }
 
+/// Nor does it hide what the reader was to append itself.
+#[test]
+fn an_own_element_is_read_too_early_wherever_it_stands() {
+    for list in ["[1]", "[1 7]", "[7 1 8]"] {
+        let (names, _) = judge_open(&format!("0 ok [[:r x {list}] [:append x 1]]"));
+        assert_eq!(names, ["future-read"], "{list}");
+    }
+    // Read after it was appended, it is none.
+    let (names, _) = judge_open("0 ok [[:r x [7]] [:append x 1] [:r x [7 1]]]");
+    assert!(names.is_empty(), "{names:?}");
+}
+
 /// It would take ten billion steps if every read looked for the next writer by itself.
 #[test]
 fn elements_from_outside_are_passed_over_once() {
