@@ -7,6 +7,7 @@ use crate::command::check::format_names;
 use crate::diagnostic::{InputError, Quote};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::report::asked::Asked;
 use crate::report::{Failure, Judgement, Ruling};
 use crate::terminal::{escaped, printable};
 use miette::Report;
@@ -22,6 +23,7 @@ use shakedown_checkers::transaction::level::{Base, Level};
 use shakedown_checkers::transaction::{self, IsolationOptions, KeyAssumptions, Kind};
 use shakedown_checkers::validate::anomaly::validate_report;
 use shakedown_checkers::value::Datum;
+use shakedown_checkers::verdict::Reason;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -29,6 +31,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// What is asked about each file.
 #[derive(Clone, Debug)]
@@ -219,7 +223,9 @@ pub fn judge(
         }
         Theory::Transactions(kind) => {
             let asked = isolation_options(kind, &history, question, &mut notes)?;
+            let begin = Instant::now();
             let report = transaction::check(&history, kind, &asked).map_err(misfit)?;
+            let stopped = limit_reached(&question.options, begin.elapsed());
             // What is less than serializable has no order to show, of lists.
             let has_proof =
                 !report.anomalies.is_empty() || !report.decisions.is_empty() || report.serial.is_some();
@@ -228,7 +234,8 @@ pub fn judge(
             if question.certify && !has_proof {
                 notes.push("there is nothing to certify".to_owned());
             }
-            (Ruling::Isolation { levels: asked.levels, report: Box::new(report) }, validation)
+            let asked = Asked { levels: asked.levels, anomalies: asked.anomalies, stopped };
+            (Ruling::Isolation { asked, report: Box::new(report) }, validation)
         }
         Theory::Data(checker) => {
             let options = data_options(checker, question, &mut history)?;
@@ -236,6 +243,13 @@ pub fn judge(
         }
     };
     Ok(Judgement { notes, history, format, model: theory.name(), guess, ruling, validation })
+}
+
+/// The limit that must have ended a search, if one was reached in that time.
+fn limit_reached(options: &Options, elapsed: Duration) -> Option<Reason> {
+    let is_cancelled = options.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+    let is_late = options.time_limit.is_some_and(|limit| elapsed >= limit);
+    is_cancelled.then_some(Reason::Interrupted).or(is_late.then_some(Reason::Time))
 }
 
 fn refused(message: String, help: &str) -> Failure {

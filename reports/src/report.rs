@@ -2,10 +2,12 @@
 //! [`mutants`] those of what they do wrong when they are told to.
 //!
 //! - `isolation`, `timestamps` and `datatype`: what is peculiar to transactions, to transactions by the system's
-//!   own timestamps, and to data types in all of these.
+//!   own timestamps, and to data types in all of these; [`asked`]: what came of the levels that transactions were
+//!   asked about.
 //! - [`text`]: for people, laid out for a width; [`timeline`]: a few operations against time.
 //! - [`json`]: for programs; [`junit`]: for CI servers.
 
+pub mod asked;
 mod datatype;
 mod isolation;
 pub mod json;
@@ -18,12 +20,12 @@ pub mod timestamps;
 pub mod trial;
 
 use crate::exit::Exit;
+use asked::Asked;
 use shakedown_checkers::datatype::{self as data, Validity};
 use shakedown_checkers::format::Format;
 use shakedown_checkers::history::History;
 use shakedown_checkers::options::Consistency;
 use shakedown_checkers::theory::Guess;
-use shakedown_checkers::transaction::level::Level;
 use shakedown_checkers::transaction::timestamps::Answer;
 use shakedown_checkers::transaction::{self, Standing};
 use shakedown_checkers::validate::Refusal;
@@ -72,8 +74,8 @@ pub enum Ruling {
     },
     /// Transactions.
     Isolation {
-        /// The levels that were demanded.
-        levels: Vec<Level>,
+        /// The levels and anomalies that it was asked about.
+        asked: Asked,
         /// What was found.
         report: Box<transaction::Report>,
     },

@@ -3,6 +3,7 @@
 pub(super) mod proof;
 
 use super::Judgement;
+use super::asked::{Asked, list};
 use super::json::{operation, value_json};
 use super::text::{INDENT, guessed, lines_of};
 use crate::terminal::{BAD, FAINT, GOOD, STRONG, UNSURE, paint, printable, shorten, thousands, wrap_into};
@@ -21,20 +22,19 @@ const TOLD_MAX: usize = 3;
 const SHOWN_MAX: usize = 400;
 
 /// The verdict in a few words.
-pub(super) fn headline(levels: &[Level], report: &Report) -> String {
-    let names = list(levels);
+pub(super) fn headline(asked: &Asked, report: &Report) -> String {
+    let outcome = asked.outcome(report);
     match report.verdict {
-        Standing::Holds => names,
-        Standing::Violated(culprit) => format!("not {names}: {}", full_name(&report.anomalies[culprit])),
-        Standing::Undecided => format!("{names} could not be decided"),
+        Standing::Holds => list(&asked.levels),
+        Standing::Violated(_) if !outcome.found.is_empty() => outcome.wrong(),
+        Standing::Violated(culprit) => {
+            format!("{}: {}", outcome.wrong(), full_name(&report.anomalies[culprit]))
+        }
+        Standing::Undecided => outcome.undecided(),
     }
 }
 
-fn list(levels: &[Level]) -> String {
-    levels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn full_name(anomaly: &Anomaly) -> String {
+pub(super) fn full_name(anomaly: &Anomaly) -> String {
     match anomaly.also {
         Some(also) => format!("{} ({also})", anomaly.name()),
         None => anomaly.name(),
@@ -42,18 +42,24 @@ fn full_name(anomaly: &Anomaly) -> String {
 }
 
 /// What was found, in lines of at most `width` columns.
-pub(super) fn text(out: &mut String, judgement: &Judgement, levels: &[Level], report: &Report, width: usize) {
-    let names = list(levels);
-    let headline = match report.verdict {
+pub(super) fn text(out: &mut String, judgement: &Judgement, asked: &Asked, report: &Report, width: usize) {
+    let outcome = asked.outcome(report);
+    let mut headline = match report.verdict {
         Standing::Holds => {
-            let is = paint(GOOD, &format!("It is {names}"));
+            let is = paint(GOOD, &format!("It is {}", list(&asked.levels)));
             format!("{is}, as far as a history can tell.")
         }
-        Standing::Violated(_) => format!("{}.", paint(BAD, &format!("It is not {names}"))),
+        Standing::Violated(_) => {
+            let is = if outcome.violated.is_empty() { "It" } else { "It is" };
+            format!("{}.", paint(BAD, &format!("{is} {}", outcome.wrong())))
+        }
         Standing::Undecided => {
-            format!("{}.", paint(UNSURE, &format!("No verdict: {names} could not be decided")))
+            format!("{}.", paint(UNSURE, &format!("No verdict: {}", outcome.undecided())))
         }
     };
+    if let Some(rest) = outcome.rest().filter(|_| report.verdict != Standing::Holds) {
+        write!(headline, " {rest}").expect("writing to a String cannot fail");
+    }
     wrap_into(out, width, INDENT, INDENT, &headline);
     let groups = groups(report);
     let mut cast = Vec::new();
@@ -192,7 +198,8 @@ pub(super) fn described(judgement: &Judgement, txns: &Transactions, txn: TxnId) 
 }
 
 /// Everything that was found; field by field in `docs/verdict-json.md`.
-pub(super) fn json(judgement: &Judgement, report: &Report, certify: bool) -> Json {
+pub(super) fn json(judgement: &Judgement, asked: &Asked, report: &Report, certify: bool) -> Json {
+    let open = asked.outcome(report).open;
     let standings: Map<String, Json> = report
         .standings
         .iter()
@@ -222,6 +229,10 @@ pub(super) fn json(judgement: &Judgement, report: &Report, certify: bool) -> Jso
         "holds": named(report.strongest()),
         "undecided": named(report.undecided()),
         "levels": standings,
+        "undecided_because": open
+            .iter()
+            .map(|(level, why)| (level.to_string(), Json::from(why.name())))
+            .collect::<Map<_, _>>(),
         "anomaly_counts": counts,
         "culprit": match report.verdict {
             Standing::Violated(culprit) => Json::from(culprit),

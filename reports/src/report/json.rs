@@ -45,7 +45,7 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
                 Consistency::Sequential => Json::from("sequential"),
                 Consistency::PerKey => Json::from("per-key"),
             },
-            Ruling::Isolation { levels, .. } => levels.iter().map(ToString::to_string).collect(),
+            Ruling::Isolation { asked, .. } => asked.levels.iter().map(ToString::to_string).collect(),
             Ruling::Timestamps(stamped) => json!([stamped.level.to_string()]),
             Ruling::Data(_) => Json::Null,
         },
@@ -56,7 +56,9 @@ fn judged(judgement: &Judgement, certify: bool) -> serde_json::Map<String, Json>
     });
     match &judgement.ruling {
         Ruling::Object { verdict, .. } => object(&mut out, judgement, verdict, certify),
-        Ruling::Isolation { report, .. } => out["isolation"] = isolation::json(judgement, report, certify),
+        Ruling::Isolation { asked, report } => {
+            out["isolation"] = isolation::json(judgement, asked, report, certify);
+        }
         Ruling::Timestamps(stamped) => out["timestamps"] = timestamps::json(judgement, stamped),
         Ruling::Data(report) => out["data"] = datatype::json(judgement, report),
     }

@@ -62,7 +62,7 @@ fn status(report: &FileReport, certify: bool) -> TestCaseStatus {
                         Verdict::Invalid(_) => format!("not {}", adjective(*consistency)),
                         Verdict::Unknown(unknown) => unknown.reason.to_string(),
                     },
-                    Ruling::Isolation { levels, report } => isolation::headline(levels, report),
+                    Ruling::Isolation { asked, report } => isolation::headline(asked, report),
                     Ruling::Timestamps(stamped) => timestamps::headline(stamped),
                     Ruling::Data(report) => datatype::headline(report),
                 };

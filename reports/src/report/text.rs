@@ -46,8 +46,8 @@ pub fn explanation(judgement: &Judgement, certify: bool, width: usize) -> String
             Verdict::Invalid(witness) => invalid(&mut out, judgement, *consistency, witness, width),
             Verdict::Unknown(unknown) => undecided(&mut out, judgement, unknown, width),
         },
-        Ruling::Isolation { levels, report } => {
-            isolation::text(&mut out, judgement, levels, report, width);
+        Ruling::Isolation { asked, report } => {
+            isolation::text(&mut out, judgement, asked, report, width);
             if certify {
                 isolation::proof::text(&mut out, judgement, report);
             }

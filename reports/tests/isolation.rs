@@ -1,0 +1,109 @@
+//! Transactions at the command: which levels a verdict names, what is asked, and what is noted.
+
+mod shell;
+
+use shell::{Files, code, shakedown, stderr, stdout};
+
+/// Write skew: snapshot isolation allows it.
+const WRITE_SKEW: &str = "\
+{:process 0, :type :invoke, :f :txn, :value [[:r :x nil] [:w :y 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:r :y nil] [:w :x 1]]}
+{:process 0, :type :ok, :f :txn, :value [[:r :x nil] [:w :y 1]]}
+{:process 1, :type :ok, :f :txn, :value [[:r :y nil] [:w :x 1]]}
+";
+
+/// A session that reads a key backwards: read committed allows it.
+const BACKWARDS: &str = "\
+{:process 0, :type :invoke, :f :txn, :value [[:w :x 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:r :x nil]]}
+{:process 0, :type :ok, :f :txn, :value [[:w :x 1]]}
+{:process 1, :type :ok, :f :txn, :value [[:r :x 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:r :x nil]]}
+{:process 1, :type :ok, :f :txn, :value [[:r :x nil]]}
+";
+
+/// A session sees an effect and then not its cause: more than it is owed for itself, and less than causality.
+const EFFECT_FIRST: &str = "\
+{:process 0, :type :invoke, :f :txn, :value [[:w :x 1]]}
+{:process 0, :type :ok, :f :txn, :value [[:w :x 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:r :x nil] [:w :y 1]]}
+{:process 1, :type :ok, :f :txn, :value [[:r :x 1] [:w :y 1]]}
+{:process 2, :type :invoke, :f :txn, :value [[:r :y nil]]}
+{:process 2, :type :ok, :f :txn, :value [[:r :y 1]]}
+{:process 2, :type :invoke, :f :txn, :value [[:r :x nil]]}
+{:process 2, :type :ok, :f :txn, :value [[:r :x nil]]}
+";
+
+/// What the command says, as one line.
+fn said(args: &[&str]) -> String {
+    let run = shakedown(args);
+    let text = stdout(&run) + &stderr(&run);
+    text.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn only_what_is_violated_is_said_not_to_hold() {
+    let files = Files::new();
+    let skew = files.write("skew.edn", WRITE_SKEW);
+    let back = files.write("back.edn", BACKWARDS);
+    let levels = "serializable,snapshot-isolation";
+    for (args, expected, junit) in [
+        (
+            vec!["-c", levels, &skew],
+            "It is not serializable. Of what was asked, snapshot-isolation holds.",
+            "message=\"not serializable: G2-item (write-skew)\"",
+        ),
+        (
+            vec!["-a", "G-single-process", "-c", "read-committed", &back],
+            "It shows G-single-process. Of what was asked, read-committed holds.",
+            "message=\"shows G-single-process\"",
+        ),
+        (
+            vec!["-a", "G-single-process", "-c", "strong-session-serializable", &back],
+            "It is not strong-session-serializable, and shows G-single-process.",
+            "message=\"not strong-session-serializable, and shows G-single-process\"",
+        ),
+    ] {
+        let args = [&["check"], &args[..]].concat();
+        let text = said(&args);
+        assert!(text.contains(expected), "no {expected:?} in {text}");
+        let report = said(&[&args[..], &["--format", "junit"]].concat());
+        assert!(report.contains(junit), "no {junit:?} in {report}");
+    }
+}
+
+#[test]
+fn what_is_not_decided_comes_with_the_reason() {
+    let files = Files::new();
+    let skew = files.write("skew.edn", WRITE_SKEW);
+    let effect = files.write("effect.edn", EFFECT_FIRST);
+    for (args, name, expected, reason) in [
+        (
+            vec!["--time-limit", "0", "-c", "serializable", &skew],
+            "serializable",
+            "No verdict: serializable could not be decided: the time limit was reached.",
+            "time",
+        ),
+        (
+            vec!["--memory-limit", "1", "-c", "snapshot-isolation,read-committed", &skew],
+            "snapshot-isolation",
+            "No verdict: snapshot-isolation could not be decided: the memory limit was reached. Of what was \
+             asked, read-committed holds.",
+            "memory",
+        ),
+        (
+            vec!["-c", "pram", &effect],
+            "pram",
+            "No verdict: pram could not be decided: the history does not tell.",
+            "history",
+        ),
+    ] {
+        let args = [&["check", "--model", "rw-register"], &args[..]].concat();
+        let text = said(&args);
+        assert!(text.contains(expected), "no {expected:?} in {text}");
+        let run = shakedown(&[&args[..], &["--format", "json"]].concat());
+        assert_eq!(code(&run), 2);
+        let json: serde_json::Value = serde_json::from_str(&stdout(&run)).unwrap();
+        assert_eq!(json["isolation"]["undecided_because"][name], reason, "{json}");
+    }
+}
