@@ -19,7 +19,7 @@ mod decimal;
 pub mod fencing;
 mod final_reads;
 pub mod g_set;
-mod independent;
+pub(crate) mod independent;
 pub mod info;
 pub mod log;
 pub mod long_fork;

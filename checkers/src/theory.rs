@@ -1,11 +1,14 @@
 //! What a history can be judged by: an object that orders its operations, transactions, or a data type.
 
+mod shape;
+
 use crate::datatype::info::Info;
 use crate::datatype::registry::{self, CHECKERS, Checker};
 use crate::history::{History, Operation, Outcome};
 use crate::model::{self, MODELS, ModelName, OperationInfo};
 use crate::transaction::Kind;
 use crate::value::{Datum, Value};
+use shape::Reads;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a history is judged by.
@@ -72,6 +75,18 @@ impl Theory {
         let transactional = TRANSACTIONAL.iter().map(|entry| entry.1.name);
         objects.chain(transactional).chain(CHECKERS.iter().map(|checker| checker.info.name)).collect()
     }
+}
+
+/// The theories all of whose functions a history may have that are in `functions`: what it can be judged as.
+/// Transactions and whatever takes any function are not among them.
+pub fn candidates(functions: &BTreeSet<&str>) -> Vec<&'static str> {
+    let fits = |operations: &[OperationInfo]| {
+        let known: BTreeSet<&str> = operations.iter().flat_map(|op| op.functions).copied().collect();
+        !functions.is_empty() && functions.is_subset(&known)
+    };
+    let objects = MODELS.iter().filter(|info| fits(info.operations)).map(|info| info.name);
+    let data = CHECKERS.iter().filter(|checker| fits(checker.info.operations));
+    objects.chain(data.map(|checker| checker.info.name)).collect()
 }
 
 /// The theory called `name`, elle-cli's names included; `None` if there is none.
@@ -159,6 +174,36 @@ pub fn guess(history: &History) -> Option<Guess> {
         ])
     {
         return told(data("kafka")?, "", None);
+    }
+    if has("read-init") && only(&["read-init", "read", "write"]) {
+        return told(data("causal-register")?, "", None);
+    }
+    if has("insert") && only(&["insert", "read"]) && shape::inserts_into_one_of_two(history) {
+        let otherwise = Some("if it is about a priority queue, use `--model priority-queue`");
+        return told(data("adya-g2")?, ", and its inserts are into one of two tables", otherwise);
+    }
+    if has("add") && only(&["add", "read"]) && shape::adds_return_rows(history) {
+        let otherwise = Some("if it is about a set, use `--model linear-set`");
+        return told(data("monotonic")?, ", and its additions return rows with timestamps", otherwise);
+    }
+    if has("read") && only(&["read", "write"]) {
+        match shape::reads(history) {
+            Reads::Values => {}
+            Reads::Collections => {
+                let detail = ", and its reads return lists or sets of what was written";
+                let otherwise = Some("if a write replaces what was written before, use `--model register`");
+                return told(data("comments")?, detail, otherwise);
+            }
+            Reads::Parts => {
+                let detail = ", and its reads return a key with its parts";
+                return told(
+                    data("sequential")?,
+                    detail,
+                    Some("if it is about registers, use `--model register`"),
+                );
+            }
+            Reads::Strange => return None,
+        }
     }
     let guess = model::guess(history)?;
     let otherwise = guess.otherwise.or(match guess.model {
@@ -271,6 +316,16 @@ mod tests {
     }
 
     #[test]
+    fn candidates_have_all_functions_of_a_history() {
+        let names = candidates(&BTreeSet::from(["read", "write"]));
+        for name in ["register", "comments", "sequential", "staleness"] {
+            assert!(names.contains(&name), "no {name} in {names:?}");
+        }
+        assert!(!names.contains(&"stack") && !names.contains(&"convergence"), "{names:?}");
+        assert_eq!(candidates(&BTreeSet::from(["read", "fly"])), [] as [&str; 0]);
+    }
+
+    #[test]
     fn a_history_tells_its_theory() {
         for (lines, name) in [
             (
@@ -294,6 +349,17 @@ mod tests {
             (&["send nil", "poll nil"], "kafka"),
             (&["add 1 | ok 1", "read nil | ok [1]"], "linear-set"),
             (&["read nil | ok 1", "write 1 | ok 1"], "register"),
+            (&["read nil | ok [1]", "write [1] | ok [1]"], "register"),
+            (&["read [1 nil] | ok [1 2]", "write [1 2] | ok"], "register"),
+            (&["read nil | ok #{1}", "read nil | ok #{}", "write 1 | ok 1"], "comments"),
+            (&["read [5 nil] | ok [5 [2]]", "write [5 2] | ok"], "comments"),
+            (&["read 3 | ok [3 [nil \"3_0\"]]", "write 3 | ok 3"], "sequential"),
+            (&["read 3 | ok [3 [\"3_1\" \"3_0\"]]", "write 3 | ok 3"], "sequential"),
+            (&["read [3 nil] | ok [3 [nil \"3_0\"]]", "write [3 0] | ok"], "sequential"),
+            (&["insert [0 [1 nil]] | ok", "insert [0 [nil 2]] | ok"], "adya-g2"),
+            (&["insert 1 | ok", "extract nil | ok 1"], "priority-queue"),
+            (&["add nil | ok {:val 0 :sts 10}", "read nil | ok [{:val 0 :sts 10}]"], "monotonic"),
+            (&["read-init nil | ok 0", "write 1 | ok 1", "read nil | ok 1"], "causal-register"),
         ] {
             assert_eq!(
                 guess(&history(lines)).map(|guess| guess.theory.name()).as_deref(),
@@ -302,6 +368,8 @@ mod tests {
             );
         }
         assert_eq!(guess(&history(&["txn [[:append 1 2] [:w 1 3]]"])), None);
+        // Lists of something else than what was written are no register, and nobody's comments.
+        assert_eq!(guess(&history(&["read nil | ok [7]", "write 1 | ok 1"])), None);
         assert_eq!(guess(&history(&[])), None);
     }
 }

@@ -16,7 +16,7 @@ use shakedown_checkers::format::{self, Format, FormatError, Limits};
 use shakedown_checkers::history::{History, OtherEvent};
 use shakedown_checkers::model::{self, ModelError, ModelName};
 use shakedown_checkers::options::{Consistency, Options};
-use shakedown_checkers::theory::{self, Theory};
+use shakedown_checkers::theory::{self, Guess, Theory};
 use shakedown_checkers::transaction::anomaly::Phenomenon;
 use shakedown_checkers::transaction::cycle::Variant;
 use shakedown_checkers::transaction::level::{Base, Level};
@@ -189,7 +189,10 @@ pub fn judge(
             (guess.theory, Some(guess))
         }
     };
-    let misfit = |error: ModelError| Failure::Input(Report::new(misfit(shown, path, &theory, &error)));
+    let misfit = |error: ModelError| {
+        let guess = guess.as_ref();
+        Failure::Input(Report::new(misfit(shown, path, &theory, guess, &error)))
+    };
     let mut notes = history.notes().to_vec();
     let (ruling, validation) = match theory {
         Theory::Transactions(kind) if question.timestamps => {
@@ -422,15 +425,26 @@ pub fn input_error(error: &FormatError) -> InputError {
 fn cannot_guess(shown: &str, history: &History) -> Failure {
     // What a nemesis or an administrator did is no operation of a client.
     let functions: BTreeSet<&str> = history.operations().map(|op| op.f).collect();
+    let candidates = theory::candidates(&functions);
     let functions: Vec<String> = functions.into_iter().map(escaped).collect();
     let message = format!("{shown}: its operations ({}) do not tell its model", functions.join(", "));
-    let names = Theory::names();
-    let help = format!("name it with --model: {}; `shakedown models` describes them", names.join(", "));
+    let (which, names) = match candidates.is_empty() {
+        true => ("", Theory::names()),
+        false => ("with these operations there are ", candidates),
+    };
+    let help =
+        format!("name it with --model: {which}{}; `shakedown models` describes them", names.join(", "));
     Failure::Input(Report::new(InputError::new(message, Some(help))))
 }
 
 /// An operation that the model does not know, or with a value of another shape.
-fn misfit(shown: &str, path: Option<&Path>, theory: &Theory, error: &ModelError) -> InputError {
+fn misfit(
+    shown: &str,
+    path: Option<&Path>,
+    theory: &Theory,
+    guess: Option<&Guess>,
+    error: &ModelError,
+) -> InputError {
     let line = usize::try_from(error.line).unwrap_or(0);
     let quote = path.and_then(|path| line_of(path, line)).map(|text| {
         Box::new(Quote {
@@ -447,13 +461,15 @@ fn misfit(shown: &str, path: Option<&Path>, theory: &Theory, error: &ModelError)
         Theory::Object(model) => model.info().name.to_owned(),
         Theory::Transactions(_) | Theory::Data(_) => theory.name(),
     };
-    InputError {
-        message: format!("{place}: {}", escaped(&error.message)),
-        help: Some(format!(
-            "`shakedown models {name}` has its operations; another model is named with --model"
-        )),
-        quote,
-    }
+    let help = match guess {
+        None => format!("`shakedown models {name}` has its operations; another model is named with --model"),
+        Some(guess) => format!(
+            "that it is about {name} was a guess ({}); if it is not, name its model with --model, and see \
+             `shakedown models`",
+            escaped(&guess.because)
+        ),
+    };
+    InputError { message: format!("{place}: {}", escaped(&error.message)), help: Some(help), quote }
 }
 
 /// Line `line` of the text file at `path`, without what cannot be shown; `None` if it is not to be

@@ -7,18 +7,18 @@ use crate::value::{Value, Values};
 
 /// Where the operations of a history say which object they are about.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Independent {
+pub(crate) struct Independent {
     in_values: bool,
 }
 
 impl Independent {
     /// In their values, if every operation was invoked with a pair; else in their key field, if any.
-    pub(super) fn of(history: &History) -> Independent {
+    pub(crate) fn of(history: &History) -> Independent {
         Independent { in_values: has_independent_keys(history) }
     }
 
     /// The key, nil if there is but one object, and the rest of what the operation was invoked with.
-    pub(super) fn input(self, op: &Operation<'_>, values: &Values) -> (Value, Value) {
+    pub(crate) fn input(self, op: &Operation<'_>, values: &Values) -> (Value, Value) {
         match values.pair(op.input) {
             Some(pair) if self.in_values => pair,
             _ => (op.key.unwrap_or(Value::NIL), op.input),
@@ -26,7 +26,7 @@ impl Independent {
     }
 
     /// What the operation returned, without its key; nil may come bare.
-    pub(super) fn output(
+    pub(crate) fn output(
         self,
         op: &Operation<'_>,
         values: &Values,
@@ -47,7 +47,7 @@ impl Independent {
 }
 
 /// ` of key k`, or nothing if there is but one object.
-pub(super) fn of_key(key: Value, values: &Values) -> String {
+pub(crate) fn of_key(key: Value, values: &Values) -> String {
     if key.is_nil() { String::new() } else { format!(" of key {}", values.show(key)) }
 }
 
