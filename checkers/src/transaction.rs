@@ -278,6 +278,16 @@ impl Transactions {
         counted
     }
 
+    /// Reads of values that nobody in the history wrote, each with its reader, in order.
+    pub fn unwritten_reads(&self) -> impl Iterator<Item = (TxnId, VersionId)> + '_ {
+        (0..self.txns.len() as TxnId).flat_map(|id| {
+            let reads = self.micro_ops(id).iter().filter(|op| op.action == Action::Read);
+            reads
+                .filter(|op| op.version != INITIAL && self.writer(op.version) == NOBODY)
+                .map(move |op| (id, op.version))
+        })
+    }
+
     /// True if the first transaction completed before the second was invoked. Only of histories with
     /// real time.
     pub fn precedes(&self, first: TxnId, second: TxnId) -> bool {

@@ -1,6 +1,7 @@
 //! From a path to a judgement: reads the history, picks the model, asks the checker, and has the
 //! proof checked if that is wanted.
 
+mod notes;
 mod timestamps;
 
 use crate::command::check::format_names;
@@ -232,6 +233,9 @@ pub fn judge(
             // What is less than serializable has no order to show, of lists.
             let has_proof =
                 !report.anomalies.is_empty() || !report.decisions.is_empty() || report.serial.is_some();
+            if kind == Kind::Register && question.forbid_unwritten.is_none() && !asked.forbid_unwritten {
+                notes.extend(notes::unwritten_reads(&report.txns, &history));
+            }
             let validation =
                 (question.certify && has_proof).then(|| validate_report(&report, history.values()));
             if question.certify && !has_proof {

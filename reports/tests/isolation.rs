@@ -107,3 +107,33 @@ fn what_is_not_decided_comes_with_the_reason() {
         assert_eq!(json["isolation"]["undecided_because"][name], reason, "{json}");
     }
 }
+
+#[test]
+fn reads_of_what_nobody_wrote_are_noted() {
+    let files = Files::new();
+    let history = files.write(
+        "garbage.edn",
+        "{:process 0, :type :invoke, :f :txn, :value [[:r :x nil] [:w :y 1]]}
+{:process 0, :type :ok, :f :txn, :value [[:r :x 7] [:w :y 1]]}
+{:process 0, :type :invoke, :f :txn, :value [[:r :x nil] [:r :z nil]]}
+{:process 0, :type :ok, :f :txn, :value [[:r :x 7] [:r :z nil]]}
+",
+    );
+    let args = ["check", "--model", "rw-register", &history];
+    let note = "Note: 2 reads returned a value that nobody in the history wrote, the first of them 7 of key :x on \
+                line 2; such values are taken to come from outside of the history, and --unwritten-reads forbid \
+                makes them an anomaly.";
+    let text = said(&args);
+    assert!(text.contains("true 2 transactions") && text.contains(note), "{text}");
+    for (whether, expected) in [("ignore", 0), ("forbid", 1)] {
+        let args = [&args[..], &["--unwritten-reads", whether]].concat();
+        let run = shakedown(&args);
+        assert_eq!(code(&run), expected);
+        assert!(
+            !stdout(&run).contains("nobody in the history wrote, the first"),
+            "who gave the option knows"
+        );
+    }
+    let written = files.write("written.edn", WRITE_SKEW);
+    assert!(!said(&["check", &written]).contains("nobody in the history wrote"));
+}
