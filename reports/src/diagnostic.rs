@@ -48,8 +48,13 @@ impl InputError {
     /// A name that is none of `known`: the answer has the nearest one, and the list.
     pub fn unknown_name<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> InputError {
         let message = format!("there is no {what} {}", printable(name));
-        InputError::new(message, Some(suggestion(&format!("known {what}s"), name, known)))
+        InputError::new(message, Some(suggestion(&format!("known {}", plural(what)), name, known)))
     }
+}
+
+/// `models`, `anomalies`.
+fn plural(noun: &str) -> String {
+    noun.strip_suffix('y').map_or_else(|| format!("{noun}s"), |stem| format!("{stem}ies"))
 }
 
 /// The name of `known` nearest to `name`, if one is near, and then all of them after `heading`.
@@ -167,6 +172,8 @@ mod tests {
         assert_eq!(error.message, "there is no model cas-regster");
         let help = "did you mean cas-register? known models: register, cas-register, mutex";
         assert_eq!(error.help.as_deref(), Some(help));
+        let error = InputError::unknown_name("anomaly", "elephant", ["G0"]);
+        assert_eq!(error.help.as_deref(), Some("known anomalies: G0"));
         let error = InputError::unknown_name("model", "elephant", known);
         assert_eq!(error.help.as_deref(), Some("known models: register, cas-register, mutex"));
     }

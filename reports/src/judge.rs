@@ -18,7 +18,7 @@ use shakedown_checkers::history::{History, OtherEvent};
 use shakedown_checkers::model::{self, ModelError, ModelName};
 use shakedown_checkers::options::{Consistency, Options};
 use shakedown_checkers::theory::{self, Guess, Theory};
-use shakedown_checkers::transaction::anomaly::Phenomenon;
+use shakedown_checkers::transaction::anomaly::{self, Phenomenon};
 use shakedown_checkers::transaction::cycle::Variant;
 use shakedown_checkers::transaction::level::{Base, Level};
 use shakedown_checkers::transaction::{self, IsolationOptions, KeyAssumptions, Kind};
@@ -121,19 +121,13 @@ impl Demand {
     }
 }
 
-/// The anomaly of that name, such as `G1c-process`.
-pub fn anomaly_named(name: &str) -> Result<(Phenomenon, Variant), InputError> {
-    let (stem, variant) = match (name.strip_suffix("-process"), name.strip_suffix("-realtime")) {
-        (Some(stem), _) => (stem, Variant::Process),
-        (_, Some(stem)) => (stem, Variant::Realtime),
-        (None, None) => (name, Variant::Plain),
+/// The anomalies of those names, each with all that it covers.
+pub fn anomalies_named(names: &[String]) -> Result<Vec<(Phenomenon, Variant)>, InputError> {
+    let known = |name: &String| {
+        let asked = anomaly::lookup(name);
+        asked.ok_or_else(|| InputError::unknown_name("anomaly", name, anomaly::names()))
     };
-    // Histories of keys have no predicates: G2 is of items.
-    let stem = if stem == "G2" { "G2-item" } else { stem };
-    let phenomenon = Phenomenon::ALL.into_iter().find(|phenomenon| phenomenon.name() == stem);
-    phenomenon
-        .map(|phenomenon| (phenomenon, variant))
-        .ok_or_else(|| InputError::unknown_name("anomaly", name, Phenomenon::ALL.map(Phenomenon::name)))
+    Ok(names.iter().map(known).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Reads the history at `path`, a file or a directory, or on standard input for `-`, and tells its format.

@@ -137,3 +137,29 @@ fn reads_of_what_nobody_wrote_are_noted() {
     let written = files.write("written.edn", WRITE_SKEW);
     assert!(!said(&["check", &written]).contains("nobody in the history wrote"));
 }
+
+#[test]
+fn anomalies_have_elles_names_and_those_of_the_reports() {
+    let files = Files::new();
+    let skew = files.write("skew.edn", WRITE_SKEW);
+    for (name, expected) in [
+        ("write-skew", 1),
+        ("G2", 1),
+        ("G2-process", 1),
+        ("read-skew", 0),
+        ("GSIa", 0),
+        ("GSIb", 0),
+        ("long-fork", 0),
+    ] {
+        let run = shakedown(&["check", "-a", name, "-c", "snapshot-isolation", &skew]);
+        assert_eq!(code(&run), expected, "{name}: {}{}", stdout(&run), stderr(&run));
+    }
+    let text = said(&["check", "-a", "write-skew", "-c", "snapshot-isolation", &skew]);
+    assert!(text.contains("It shows G2-item (write-skew)."), "{text}");
+    for (option, expected) in
+        [("--anomalies", "known anomalies: "), ("--consistency", "known consistencies: ")]
+    {
+        let text = said(&["check", option, "nonsense", &skew]);
+        assert!(text.contains(expected), "no {expected:?} in {text}");
+    }
+}

@@ -172,6 +172,51 @@ impl Phenomenon {
     }
 }
 
+/// Names that ask for other anomalies, or for several: Adya's, Elle's, and those of special cases.
+///
+/// Of Adya's conditions on snapshot isolation (1999, §4.3.1), G-SIa is a dependency on what had not committed when the
+/// transaction started, and G-SIb a cycle with exactly one anti-dependency, start-dependencies included. Starts and
+/// commits are not in a history of clients: what it can show of the first is that transactions depend on each other
+/// in a circle, of the second G-single (as Elle's table of implied anomalies has it).
+const OTHER_NAMES: [(&str, &[Phenomenon]); 12] = [
+    ("G1", &[Phenomenon::G1a, Phenomenon::G1b, Phenomenon::G1c]),
+    // Any cycle with anti-dependencies (Adya 1999, §4.2.3); histories of keys have no predicates.
+    ("G2", &[Phenomenon::G2Item, Phenomenon::GNonadjacent, Phenomenon::GSingle]),
+    ("G-single-item", &[Phenomenon::GSingle]),
+    ("G-nonadjacent-item", &[Phenomenon::GNonadjacent]),
+    ("read-skew", &[Phenomenon::GSingle]),
+    ("long-fork", &[Phenomenon::GNonadjacent]),
+    ("write-skew", &[Phenomenon::G2Item]),
+    ("GSIa", &[Phenomenon::G0, Phenomenon::G1c]),
+    ("G-SIa", &[Phenomenon::G0, Phenomenon::G1c]),
+    ("GSIb", &[Phenomenon::GSingle]),
+    ("G-SIb", &[Phenomenon::GSingle]),
+    ("GSI", &[Phenomenon::G0, Phenomenon::G1c, Phenomenon::GSingle]),
+];
+
+/// Every name that [`lookup`] knows, without `-process` and `-realtime`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    Phenomenon::ALL.into_iter().map(Phenomenon::name).chain(OTHER_NAMES.iter().map(|entry| entry.0))
+}
+
+/// The anomalies of that name, such as `G1c-process`; `None` if it is none.
+///
+/// A variant covers the plainer ones, in which an anomaly is reported that needs no more: whoever asks for
+/// `G1c-process` is told of G1c.
+pub fn lookup(name: &str) -> Option<Vec<(Phenomenon, Variant)>> {
+    let (stem, variant) = match (name.strip_suffix("-process"), name.strip_suffix("-realtime")) {
+        (Some(stem), _) => (stem, Variant::Process),
+        (_, Some(stem)) => (stem, Variant::Realtime),
+        (None, None) => (name, Variant::Plain),
+    };
+    let own = Phenomenon::ALL.into_iter().find(|phenomenon| phenomenon.name() == stem).map(|own| vec![own]);
+    let phenomena = own.or_else(|| Some(OTHER_NAMES.iter().find(|entry| entry.0 == stem)?.1.to_vec()))?;
+    let variants = Variant::ALL.into_iter().filter(|plainer| *plainer <= variant).rev();
+    Some(
+        variants.flat_map(|variant| phenomena.iter().map(move |phenomenon| (*phenomenon, variant))).collect(),
+    )
+}
+
 /// Something that was found wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anomaly {
@@ -235,5 +280,33 @@ impl Anomaly {
             Variant::Realtime => "-realtime",
         };
         format!("{}{suffix}", self.phenomenon.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_elle_and_of_the_reports_is_an_anomaly() {
+        for name in names() {
+            assert!(lookup(name).is_some_and(|found| !found.is_empty()), "{name}");
+        }
+        assert_eq!(lookup("write-skew"), Some(vec![(Phenomenon::G2Item, Variant::Plain)]));
+        assert_eq!(lookup("GSIb"), lookup("G-single"));
+        let both = vec![(Phenomenon::G0, Variant::Plain), (Phenomenon::G1c, Variant::Plain)];
+        assert_eq!(lookup("GSIa"), Some(both));
+        let process = vec![(Phenomenon::GSingle, Variant::Process), (Phenomenon::GSingle, Variant::Plain)];
+        assert_eq!(lookup("read-skew-process"), Some(process));
+        assert_eq!(lookup("G-singel"), None);
+    }
+
+    #[test]
+    fn no_name_stands_for_two_things() {
+        let mut all: Vec<&str> = names().collect();
+        all.sort_unstable();
+        let number = all.len();
+        all.dedup();
+        assert_eq!(all.len(), number);
     }
 }

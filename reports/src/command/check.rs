@@ -67,7 +67,7 @@ fn question(args: &CheckArgs) -> Result<Question, InputError> {
         initial: args.initial.clone(),
         input_format: args.input_format.as_deref().map(judge::format_named).transpose()?,
         demands: args.consistency.iter().map(|name| Demand::named(name)).collect::<Result<_, _>>()?,
-        anomalies: args.anomalies.iter().map(|name| judge::anomaly_named(name)).collect::<Result<_, _>>()?,
+        anomalies: judge::anomalies_named(&args.anomalies)?,
         assume: KeyAssumptions { sequential: args.sequential_keys, linearizable: args.linearizable_keys },
         forbid_unwritten: args.unwritten_reads.map(|reads| reads == UnwrittenReads::Forbid),
         timestamps: args.timestamps,
