@@ -1,6 +1,7 @@
 //! From a path to a judgement: reads the history, picks the model, asks the checker, and has the
 //! proof checked if that is wanted.
 
+mod fitting;
 mod notes;
 mod timestamps;
 
@@ -189,6 +190,7 @@ pub fn judge(
         Failure::Input(Report::new(misfit(shown, path, &theory, guess, &error)))
     };
     let mut notes = history.notes().to_vec();
+    fitting::check(question, &theory, guess.as_ref()).map_err(|error| Failure::Input(Report::new(error)))?;
     let (ruling, validation) = match theory {
         Theory::Transactions(kind) if question.timestamps => {
             let report = timestamps::judge(kind, &history, shown, question)?.map_err(misfit)?;

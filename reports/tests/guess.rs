@@ -63,3 +63,37 @@ fn a_misfit_of_a_guess_says_that_it_was_one() {
     let text = said(&["check", "--model", "linear-set", &path]);
     assert!(!text.contains("a guess"), "{text}");
 }
+
+#[test]
+fn options_of_other_models_are_refused() {
+    let files = Files::new();
+    let bank = files.write(
+        "bank.edn",
+        &history(&[("transfer", "{:from 0 :to 1 :amount 1}", "nil"), ("read", "nil", "{0 1 1 1}")]),
+    );
+    let lists = files.write("lists.edn", &history(&[("txn", "[[:append 1 1]]", "[[:append 1 1]]")]));
+    let counter = files.write("counter.edn", &history(&[("add", "1", "1"), ("read", "nil", "1")]));
+    for (args, expected) in [
+        (vec!["-m", "bank", "-g", "2", &bank], "--group-size is for long-fork, and says nothing about bank"),
+        (vec!["-g", "2", &bank], "says nothing about bank, as which this history would be judged by a guess"),
+        (vec!["--sequential-keys", &lists], "--sequential-keys is for rw-register"),
+        (vec!["--total-amount", "2", &lists], "--total-amount is for bank"),
+        (vec!["-m", "bank", "-a", "G0", &bank], "--anomalies is for list-append or rw-register"),
+        (vec!["-m", "bank", "--initial", "5", &bank], "--initial is for counter"),
+        (vec!["-m", "counter", "--staleness-max-ms", "5", &counter], "--staleness-max-ms is for staleness"),
+        (
+            vec!["-m", "counter", "--unwritten-reads", "forbid", &counter],
+            "--unwritten-reads is for list-append",
+        ),
+    ] {
+        let args = [&["check"], &args[..]].concat();
+        let text = said(&args);
+        assert_eq!(code(&shakedown(&args)), 254, "{text}");
+        assert!(text.contains(expected), "no {expected:?} in {text}");
+    }
+    for args in
+        [vec!["-m", "bank", "--total-amount", "2", &bank], vec!["-m", "counter", "--initial", "0", &counter]]
+    {
+        assert_eq!(code(&shakedown(&[&["check"], &args[..]].concat())), 0, "{args:?}");
+    }
+}
