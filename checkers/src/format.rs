@@ -125,6 +125,8 @@ impl Format {
             "edn" => Some(Format::Edn),
             "json" | "jsonl" | "ndjson" => Some(Format::JsonLines),
             "log" => Some(Format::JepsenLog),
+            "plume" => Some(Format::Plume),
+            "awdit" => Some(Format::Awdit),
             "hist" => Some(Format::DbcopHist),
             "bincode" => Some(Format::DbcopBincode),
             _ => None,

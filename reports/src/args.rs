@@ -210,14 +210,20 @@ pub struct ModelsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The format to write goes by the file's extension, under .gz or .zst if there is
-one: .edn, .log (Jepsen's text log), .txt (Porcupine's key-value log); anything
-else is JSON lines. A log holds only what it has words for; EDN and JSON lines
-hold everything.
+one: .edn, .jsonl or .json (JSON lines), .log (Jepsen's text log), .txt
+(Porcupine's key-value log), .plume (transactions, as in Plume and PolySI),
+.awdit (as in AWDIT). Standard output and names without one get JSON lines.
+A log holds only what it has words for, .plume and .awdit only transactions on
+registers; EDN and JSON lines hold everything.
+
+Formats by name: edn, json, jepsen-log, porcupine-kv, plume, awdit; and to read
+only dbcop, dbcop-hist, dbcop-bincode, cobra.
 
 Examples:
   shakedown convert history.edn history.jsonl
   shakedown convert history.jsonl history.edn.gz
-  shakedown convert etcd.log - --output-format edn | less")]
+  shakedown convert etcd.log - --output-format edn | less
+  shakedown convert txns.jsonl txns.plume")]
 pub struct ConvertArgs {
     /// The history to read, `-` for standard input
     #[arg(value_name = "IN")]
@@ -231,7 +237,7 @@ pub struct ConvertArgs {
     #[arg(short, long, value_name = "FORMAT")]
     pub input_format: Option<String>,
 
-    /// The format of OUT; by its extension if not given, JSON lines where that says nothing
+    /// The format of OUT; by its extension if not given
     #[arg(short, long, value_name = "FORMAT")]
     pub output_format: Option<String>,
 }
@@ -245,7 +251,8 @@ seed give the same bytes.
 
 Transactions run on a simulated store. Its levels: strict-serializable,
 serializable, snapshot-isolation, parallel-snapshot-isolation, causal,
-read-atomic, read-committed. One anomaly can be planted with --violation.
+read-atomic, read-committed; lists have neither causal nor read-atomic. One
+anomaly can be planted with --violation.
 
 Examples:
   shakedown generate --model register -n 1000 -c 10 -o history.jsonl
@@ -300,7 +307,7 @@ pub struct GenerateArgs {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 
-    /// The format to write; by the file's extension if not given, JSON lines where that says nothing
+    /// The format to write; by the file's extension if not given, JSON lines to standard output
     #[arg(long, value_name = "FORMAT")]
     pub output_format: Option<String>,
 

@@ -341,7 +341,7 @@ fn a_name_that_says_no_format_gets_json_lines() {
     let files = Files::new();
     let input = files.write("in.edn", "{:process 0, :type :ok, :f :read, :value 1}");
     for (name, magic) in
-        [("history", &b"{\"index\":0"[..]), ("h.gz", &[0x1f, 0x8b]), ("h.x.zst", &[0x28, 0xb5])]
+        [("history", &b"{\"index\":0"[..]), ("h.gz", &[0x1f, 0x8b]), ("h.json.zst", &[0x28, 0xb5])]
     {
         let output = files.path(name);
         assert_eq!(code(&shakedown(&["convert", &input, &output])), 0, "{name}");

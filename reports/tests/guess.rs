@@ -97,3 +97,25 @@ fn options_of_other_models_are_refused() {
         assert_eq!(code(&shakedown(&[&["check"], &args[..]].concat())), 0, "{args:?}");
     }
 }
+
+#[test]
+fn an_extension_that_nobody_knows_is_refused() {
+    let files = Files::new();
+    let txns = files.write("h.edn", &history(&[("txn", "[[:w 1 1]]", "[[:w 1 1]]")]));
+    let odd = files.path("out.foo");
+    let text = said(&["convert", &txns, &odd]);
+    assert!(text.contains(".plume, .awdit") && text.contains("tells no format to write"), "{text}");
+    assert!(!std::path::Path::new(&odd).exists());
+    for (name, expected) in
+        [("out.plume", "w(1,1,"), ("out.awdit", "w 1 1"), ("out", "{\"index\":0"), ("out.edn", "{:index 0")]
+    {
+        let path = files.path(name);
+        let run = shakedown(&["convert", &txns, &path]);
+        assert_eq!(code(&run), 0, "{name}: {}", stderr(&run));
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.starts_with(expected), "{name}: {written}");
+    }
+    let help = said(&["convert", "--help"]);
+    assert!(help.contains(".plume") && help.contains("dbcop-hist"), "{help}");
+    assert!(said(&["generate", "--help"]).contains("lists have neither causal nor read-atomic"));
+}

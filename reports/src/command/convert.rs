@@ -86,9 +86,17 @@ enum Compression {
     Zstd,
 }
 
+/// What a file with an extension that nobody knows is answered with.
+fn unknown_extension(path: &Path) -> InputError {
+    let message = format!("{}: its extension tells no format to write", printable(&path.to_string_lossy()));
+    let help = "known extensions: .edn, .jsonl or .json, .log (Jepsen's text log), .txt (Porcupine's key-value \
+                log), .plume, .awdit, each with .gz or .zst behind it if you like; --output-format says it otherwise";
+    InputError::new(message, Some(help.to_owned()))
+}
+
 impl Target<'_> {
     /// The file `path`, in the format of that name, or else in that of its extension. Standard output
-    /// (`-`) and names whose extension says nothing get JSON lines.
+    /// (`-`) and names without an extension get JSON lines.
     pub fn new<'a>(path: &'a Path, format: Option<&str>) -> Result<Target<'a>, InputError> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let (compression, inner) = match extension {
@@ -96,13 +104,14 @@ impl Target<'_> {
             Some("zst") => (Compression::Zstd, Path::new(path.file_stem().unwrap_or_default())),
             _ => (Compression::None, path),
         };
-        let by_extension = || match inner.extension().and_then(|extension| extension.to_str()) {
-            Some("txt") => Format::PorcupineKv,
-            _ => Format::of_path(inner).unwrap_or(Format::JsonLines),
+        let by_extension = || match inner.extension() {
+            None => Ok(Format::JsonLines),
+            Some(extension) if extension == "txt" => Ok(Format::PorcupineKv),
+            Some(_) => Format::of_path(inner).ok_or_else(|| unknown_extension(inner)),
         };
         let format = match format {
             Some(name) => judge::format_named(name)?,
-            None => by_extension(),
+            None => by_extension()?,
         };
         Ok(Target { path, format, compression })
     }
