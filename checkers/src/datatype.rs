@@ -60,6 +60,8 @@ pub struct Report {
     pub validity: Validity,
     /// What was found, errors first; at most [`FINDINGS_MAX`] of each kind.
     pub findings: Vec<Finding>,
+    /// How many findings of each kind there were, those that were not kept included.
+    pub counts: Vec<(&'static str, u64)>,
     /// What was counted, under Jepsen's names where it has them: `attempt-count`, `lost`.
     pub figures: Vec<(&'static str, Figure)>,
 }
@@ -157,7 +159,7 @@ impl Findings {
         let mut findings = self.kept;
         findings.sort_by_key(|finding| !finding.is_error);
         let validity = if self.has_errors { Validity::Invalid } else { otherwise };
-        Report { validity, findings, figures }
+        Report { validity, findings, counts: self.counts, figures }
     }
 }
 

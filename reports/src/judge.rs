@@ -242,6 +242,7 @@ pub fn judge(
         }
         Theory::Data(checker) => {
             let options = data_options(checker, question, &mut history)?;
+            notes.extend(notes::independent_elements(checker, &history));
             (Ruling::Data(checker.check(&history, &options).map_err(misfit)?), None)
         }
     };

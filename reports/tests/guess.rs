@@ -99,6 +99,37 @@ fn options_of_other_models_are_refused() {
 }
 
 #[test]
+fn pairs_that_look_like_independent_keys_are_noted_by_checkers_of_elements() {
+    let files = Files::new();
+    let keyed = files.write("h.edn", &history(&[("add", "[1 7]", "[1 7]"), ("read", "[1 nil]", "[1 [7]]")]));
+    let text = said(&["check", "--model", "set-full", &keyed]);
+    assert!(
+        text.contains("as of Jepsen's independent keys, and set-full takes the pairs for elements"),
+        "{text}"
+    );
+    let pairs = files.write("h.edn", &history(&[("add", "[1 7]", "[1 7]"), ("read", "nil", "[[1 7]]")]));
+    assert!(!said(&["check", "--model", "set-full", &pairs]).contains("independent"));
+}
+
+#[test]
+fn figures_are_told_apart_and_findings_counted() {
+    let files = Files::new();
+    let reads: Vec<(&str, &str, &str)> = (0..40).map(|_| ("read", "nil", "7")).collect();
+    let path = files.write("h.edn", &history(&[&[("add", "1", "1")], &reads[..]].concat()));
+    let text = said(&["check", "--model", "counter", &path]);
+    assert!(text.contains("reads [7 not in 1 to 1, 7 not in 1 to 1, "), "{text}");
+    assert!(text.contains("and 32 findings more (--format json lists 16 of each kind)"), "{text}");
+    let run = shakedown(&["check", "--model", "counter", "--format", "json", &path]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(&run)).unwrap();
+    assert_eq!(json["data"]["finding_counts"]["out-of-bounds"], 40, "{json}");
+}
+
+#[test]
+fn what_kafka_leaves_out_is_said() {
+    assert!(said(&["models", "kafka"]).contains("Elle's G0 and G1c, are not looked for"));
+}
+
+#[test]
 fn an_extension_that_nobody_knows_is_refused() {
     let files = Files::new();
     let txns = files.write("h.edn", &history(&[("txn", "[[:w 1 1]]", "[[:w 1 1]]")]));

@@ -80,7 +80,8 @@ use traffic::{Traffic, UNKNOWN};
 pub const INFO: Info = Info {
     name: "kafka",
     aliases: &["message-log"],
-    summary: "messages of a log are polled, each once and in order; for Kafka and its kin",
+    summary: "messages of a log are polled, each once and in order; for Kafka and its kin (cycles of transactions, \
+              Elle's G0 and G1c, are not looked for)",
     operations: &[
         OperationInfo {
             functions: &["send", "poll", "txn"],

@@ -32,6 +32,7 @@
 use super::decimal::Decimal;
 use super::independent::{Independent, of_key};
 use super::info::Info;
+use super::operand;
 use super::{Figure, Findings, Quote, Report, Validity};
 use crate::history::{History, OpId, Operation, Outcome};
 use crate::model::{ModelError, OperationInfo};
@@ -244,7 +245,9 @@ impl View<'_, '_> {
             let Some(count) = present.remove(&row.val) else { continue };
             let val = row.val;
             if count > 1 {
-                findings.add("duplicate", true, || self.quote(&[], format!("{val} is there {count} times")));
+                findings.add("duplicate", true, || {
+                    self.quote(&[], format!("{val} is there {}", operand::times(count as u64)))
+                });
             }
             // The value of an add that failed goes to the next one.
             let doubtful = self.table.doubtful.get(&val).filter(|_| !acknowledged.contains(&val));
@@ -353,7 +356,7 @@ mod tests {
         let lost = "lost: in the last read: 1 was added and is not there";
         assert_eq!(read(two), ["invalid", lost]);
         let again = format!("{one} {two} {{:val 2, :sts 12, :process 2}}");
-        let duplicate = "duplicate: in the last read: 2 is there 2 times";
+        let duplicate = "duplicate: in the last read: 2 is there twice";
         assert_eq!(
             read(&again),
             ["invalid", duplicate, "value-reorder: in the last read: the row of 2 comes before that of 2"]

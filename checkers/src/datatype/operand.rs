@@ -39,6 +39,15 @@ impl Part {
     }
 }
 
+/// How often: `once`, `twice`, `3 times`.
+pub(super) fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{count} times"),
+    }
+}
+
 /// The completion's value of an operation that took effect; `None` if nobody saw one.
 pub(super) fn returned(op: &Operation<'_>) -> Option<Value> {
     (op.outcome == Outcome::Ok).then_some(op.output)

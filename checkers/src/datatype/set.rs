@@ -20,7 +20,7 @@
 //! Cost: O(n + elements read), with a table of the elements.
 
 use super::info::{Info, op};
-use super::operand::{Part, brief, element, may_have_happened, members, parts, place, quote};
+use super::operand::{Part, brief, element, may_have_happened, members, parts, place, quote, times};
 use super::{Figure, Findings, Report, Validity};
 use crate::history::{History, NEVER, OpId, Operation, Outcome};
 use crate::model::{ModelError, OperationInfo};
@@ -148,7 +148,7 @@ impl Tally {
             if shown > 1 {
                 self.duplicated.push((value, shown));
                 self.findings.add("duplicated", false, || {
-                    let sentence = format!("{} shows {} {shown} times", seen(), named());
+                    let sentence = format!("{} shows {} {}", seen(), named(), times(shown));
                     quote(vec![read.id], vec![value], sentence)
                 });
             }
@@ -252,7 +252,7 @@ mod tests {
                 "3 was added on line 5 and is missing from the final read on line 11",
                 "the final read on line 11 shows 4, though its add on line 7 failed",
                 "the final read on line 11 shows 6, though nobody tried to add it",
-                "the final read on line 11 shows 5 2 times",
+                "the final read on line 11 shows 5 twice",
             ]
         );
         assert_eq!(told(&["add 1 | ok", "read nil | ok [1]"]), ("true", vec![]));

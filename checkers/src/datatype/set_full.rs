@@ -36,7 +36,7 @@
 
 use super::final_reads::{Role, final_reads};
 use super::info::Info;
-use super::operand::{Part, brief, element, may_have_happened, members, parts, place, quote, some_of};
+use super::operand::{Part, brief, element, may_have_happened, members, parts, place, quote, some_of, times};
 use super::set::{ADD, READ};
 use super::{Figure, Findings, Quote, Report, Validity, quantile};
 use crate::history::{History, NEVER, OpId, Operation, Outcome};
@@ -513,7 +513,7 @@ impl Tally {
             self.duplicated.push((value, element.most));
             self.findings.add("duplicated", !self.options.allow_duplicates, || {
                 let read = place(history, element.most_by);
-                let sentence = format!("the read {read} lists {} {} times", named(), element.most);
+                let sentence = format!("the read {read} lists {} {}", named(), times(element.most));
                 quote(vec![element.most_by], vec![value], sentence)
             });
         }
@@ -526,7 +526,7 @@ impl Tally {
         for stale in &self.stale {
             self.findings.add("stale", self.options.linearizable, || stale.tell(history));
         }
-        let worst = |stale: &Stale| (stale.value, stale.latency_ns.unwrap_or(0) / 1_000_000);
+        let worst = |stale: &Stale| Some((stale.value, stale.latency_ns? / 1_000_000));
         let count = |list: &Vec<Value>| Figure::Count(list.len() as u64);
         let mut figures = vec![
             ("attempt-count", Figure::Count(self.attempts)),
@@ -539,7 +539,7 @@ impl Tally {
             ("lost", Figure::Values(self.lost)),
             ("never-read", Figure::Values(self.never_read)),
             ("stale", Figure::Values(stale)),
-            ("worst-stale", Figure::Tally(self.stale.iter().take(8).map(worst).collect())),
+            ("worst-stale", Figure::Tally(self.stale.iter().filter_map(worst).take(8).collect())),
             ("duplicated", Figure::Tally(self.duplicated)),
             ("unexpected", Figure::Values(self.unexpected)),
         ];
@@ -573,8 +573,7 @@ impl Stale {
 /// The time from the moment an element was known to the invocation of `read`, or none if there is no read.
 /// `None` if the history does not say.
 fn since_known(history: &History, element: &Element, read: Option<OpId>) -> Option<u64> {
-    let Some(read) = read else { return Some(0) };
-    let (from, to) =
-        (history.operation(element.known_by).complete_time_ns, history.operation(read).invoke_time_ns);
+    let from = history.operation(element.known_by).complete_time_ns;
+    let to = read.map_or(from, |read| history.operation(read).invoke_time_ns);
     (from >= 0 && to >= 0).then(|| u64::try_from(to.saturating_sub(from)).unwrap_or(0))
 }

@@ -27,7 +27,7 @@
 //! Cost: O(n + elements drained), with a table of the elements.
 
 use super::info::Info;
-use super::operand::{Part, brief, is_nothing, may_have_happened, parts, place, quote, returned};
+use super::operand::{Part, brief, is_nothing, may_have_happened, parts, place, quote, returned, times};
 use super::queue::{Action, DEQUEUE, DRAIN, ENQUEUE, action};
 use super::{Figure, Findings, Report, Validity};
 use crate::history::{History, OpId, Operation, Outcome};
@@ -277,10 +277,6 @@ impl Tally {
     }
 }
 
-fn times(count: u64) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::queue::tests::Queue;
@@ -317,9 +313,9 @@ mod tests {
             sentences,
             [
                 "1 was enqueued on line 1, once in all, and came out never",
-                "3 was enqueued on line 5, 2 times in all, and came out only once",
+                "3 was enqueued on line 5, twice in all, and came out only once",
                 "4 came out once, first on line 15, though no enqueue can have put it in",
-                "5 came out 2 times, but went in once at most",
+                "5 came out twice, but went in once at most",
             ]
         );
         let history = history(&lines);

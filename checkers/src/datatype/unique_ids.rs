@@ -11,7 +11,7 @@
 //! Cost: O(n), with a table of the identifiers.
 
 use super::info::{Info, op};
-use super::operand::{brief, note_vacuous, parts, place, quote, returned};
+use super::operand::{self, brief, note_vacuous, parts, place, quote, returned};
 use super::{Figure, Findings, Report, Validity};
 use crate::history::{History, OpId};
 use crate::model::ModelError;
@@ -88,7 +88,8 @@ fn report(
         findings.add("duplicated", true, || {
             let named = brief(history.values(), *value);
             let (first_at, second_at) = (place(history, *first), place(history, *second));
-            let sentence = format!("{named} was given out {times} times, {first_at} and {second_at}");
+            let sentence =
+                format!("{named} was given out {}, {first_at} and {second_at}", operand::times(*times));
             quote(vec![*first, *second], vec![*value], sentence)
         });
     }

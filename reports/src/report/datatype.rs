@@ -6,7 +6,7 @@ use super::text::{INDENT, guessed};
 use super::timeline::draw;
 use crate::terminal::{BAD, FAINT, GOOD, UNSURE, count, paint, printable, thousands, wrap_into};
 use serde_json::{Map, Value as Json, json};
-use shakedown_checkers::datatype::{Figure, Finding, Report, Validity};
+use shakedown_checkers::datatype::{FINDINGS_MAX, Figure, Finding, Report, Validity};
 use shakedown_checkers::value::Values;
 
 /// Findings told in full; the others are counted.
@@ -45,8 +45,14 @@ pub(super) fn text(out: &mut String, judgement: &Judgement, report: &Report, wid
         wrap_into(out, width, &format!("{INDENT}- "), &format!("{INDENT}  "), &sentence);
     }
     if report.findings.len() > TOLD_MAX {
-        let more = report.findings.len() - TOLD_MAX;
-        let text = format!("and {} more (--format json lists them)", count(more as u64, "finding"));
+        let all: u64 = report.counts.iter().map(|(_, number)| number).sum();
+        let which = if all == report.findings.len() as u64 {
+            "them".to_owned()
+        } else {
+            format!("{FINDINGS_MAX} of each kind")
+        };
+        let more = count(all - TOLD_MAX as u64, "finding");
+        let text = format!("and {more} more (--format json lists {which})");
         wrap_into(out, width, &format!("{INDENT}- "), &format!("{INDENT}  "), &text);
     }
     let values = judgement.history.values();
@@ -70,14 +76,16 @@ pub(super) fn text(out: &mut String, judgement: &Judgement, report: &Report, wid
 /// A figure in a few characters.
 fn figure_text(figure: &Figure, values: &Values) -> String {
     const SHOWN: usize = 6;
-    let some = |all: Vec<String>| {
-        let more = if all.len() > SHOWN { " ..." } else { "" };
-        format!("[{}{more}]", all[..all.len().min(SHOWN)].join(" "))
+    let some_with = |gap: &str, all: Vec<String>| {
+        let more = if all.len() > SHOWN { format!("{gap}...") } else { String::new() };
+        format!("[{}{more}]", all[..all.len().min(SHOWN)].join(gap))
     };
+    // Values stand as in EDN; what has spaces of its own needs commas.
+    let some = |all: Vec<String>| some_with(", ", all);
     match figure {
         Figure::Count(count) => thousands(*count),
         Figure::Int(int) => int.to_string(),
-        Figure::Values(list) => some(list.iter().map(|value| values.show(*value)).collect()),
+        Figure::Values(list) => some_with(" ", list.iter().map(|value| values.show(*value)).collect()),
         Figure::LatenciesMs(quantiles) => {
             some(quantiles.iter().map(|(quantile, ms)| format!("{quantile}: {ms:.1} ms")).collect())
         }
@@ -88,11 +96,15 @@ fn figure_text(figure: &Figure, values: &Values) -> String {
             some(tally.iter().map(|(value, number)| format!("{}: {number}", values.show(*value))).collect())
         }
         Figure::Ranges(ranges) => some(ranges.iter().map(|(from, to)| format!("{from} to {to}")).collect()),
-        Figure::Bounds(bounds) => some(
-            bounds.iter().map(|[lower, value, upper]| format!("{lower} <= {value} <= {upper}")).collect(),
-        ),
+        Figure::Bounds(bounds) => some(bounds.iter().map(bounded).collect()),
         Figure::Text(text) => text.clone(),
     }
+}
+
+/// What was read, and whether it lies between its bounds.
+fn bounded([lower, value, upper]: &[i128; 3]) -> String {
+    let not = if lower <= value && value <= upper { "" } else { "not " };
+    format!("{value} {not}in {lower} to {upper}")
 }
 
 /// Everything that was found and counted; field by field in `docs/verdict-json.md`.
@@ -118,6 +130,11 @@ pub(super) fn json(judgement: &Judgement, report: &Report) -> Json {
             Validity::Valid | Validity::Invalid => Json::Null,
         },
         "findings": findings.collect::<Json>(),
+        "finding_counts": report
+            .counts
+            .iter()
+            .map(|(kind, number)| ((*kind).to_owned(), Json::from(*number)))
+            .collect::<Map<_, _>>(),
         "figures": figures,
     })
 }

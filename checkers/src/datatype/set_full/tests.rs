@@ -41,7 +41,7 @@ fn each_element_has_a_life() {
         sentences,
         [
             "3 was added on line 5, was read last on line 13 and is missing from the read on line 15",
-            "the read on line 15 lists 5 2 times",
+            "the read on line 15 lists 5 twice",
             "the read on line 15 shows 6, though its add failed, on line 11",
             "the read on line 15 shows 7, though nobody tried to add it",
             "2 was known by the operation on line 3 and is missing from the later read on line 13",
@@ -117,6 +117,21 @@ fn latencies_run_from_the_moment_an_element_is_known() {
     let report = check(&history, &SetFullOptions::default()).unwrap();
     assert_eq!(figure(&report, "stable-latencies"), &all(6.0));
     assert_eq!(figure(&report, "worst-stale"), &Figure::Tally(vec![(int(1), 6)]));
+}
+
+#[test]
+fn without_times_there_are_no_latencies() {
+    let lines = [
+        "0 add 1 | ok",
+        "0 read nil | ok []",
+        "0 read nil | ok [1]",
+        "0 add 2 | ok",
+        "0 read nil | ok [1 2]",
+    ];
+    let report = check(&history(&lines), &SetFullOptions::default()).unwrap();
+    assert!(report.figures.iter().all(|(name, _)| !name.ends_with("latencies")), "{:?}", report.figures);
+    assert_eq!(figure(&report, "stale"), &Figure::Values(vec![int(1)]));
+    assert_eq!(figure(&report, "worst-stale"), &Figure::Tally(vec![]));
 }
 
 #[test]
