@@ -2,10 +2,12 @@
 //!
 //! Only structure and text; what each command does is in [`crate::command`].
 
+pub mod elle;
 pub mod pattern;
 pub mod transactions;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use elle::ElleArgs;
 use pattern::{ExploreArgs, IncidentArgs, ListArgs, MutantsArgs, ReplayArgs, RunArgs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -187,6 +189,10 @@ pub struct CheckArgs {
     /// Histories, `-` for standard input; .gz and .zst are decompressed
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+
+    /// For command lines of elle-cli
+    #[command(flatten)]
+    pub elle: ElleArgs,
 }
 
 /// Arguments of `shakedown models`.

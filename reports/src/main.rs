@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Ok(cli) => command::run(cli),
         Err(mut error) => {
             suggest_check(&mut error);
+            suggest_input_format(&mut error);
             // Nobody listening is no reason to fail otherwise.
             let _ = error.print();
             match error.kind() {
@@ -31,6 +32,16 @@ fn main() -> ExitCode {
 fn parse() -> Result<Cli, clap::Error> {
     let matches = Cli::command().term_width(terminal::width()).try_get_matches()?;
     Cli::from_arg_matches(&matches)
+}
+
+/// elle-cli's `--format` is what the file is in.
+fn suggest_input_format(error: &mut clap::Error) {
+    let is_edn =
+        matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value)) if value == "edn");
+    if error.kind() == ErrorKind::InvalidValue && is_edn {
+        let tip = StyledStr::from("elle-cli's --format is --input-format here; --format is what to print");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
 }
 
 /// Where a file stands in the place of a command, tells of `check`.

@@ -163,3 +163,38 @@ fn anomalies_have_elles_names_and_those_of_the_reports() {
         assert!(text.contains(expected), "no {expected:?} in {text}");
     }
 }
+
+#[test]
+fn options_of_elle_cli_are_answered_with_ours() {
+    let files = Files::new();
+    let skew = files.write("skew.edn", WRITE_SKEW);
+    for (args, expected) in [
+        (&["--cycle-search-timeout", "1000"][..], "--cycle-search-timeout is elle-cli's"),
+        (&["--cycle-search-timeout", "1000"], "--time-limit SECONDS limits all of it"),
+        (&["--directory", "out"], "--format json has every cycle"),
+        (&["--verbose"], "explanations are printed unless --quiet"),
+        (&["-v", "json"], "--format json prints all"),
+        (&["--output", "json"], "--format json prints all"),
+        (&["--format", "edn"], "elle-cli's --format is --input-format here"),
+    ] {
+        let run = shakedown(&[&["check", &skew], args].concat());
+        let text = said(&[&["check", &skew], args].concat());
+        assert_eq!(code(&run), 254, "{args:?}: {text}");
+        assert!(text.contains(expected), "{args:?} is not answered with {expected:?}: {text}");
+    }
+    let plots = [
+        "--plot-format",
+        "svg",
+        "--plot-timeout",
+        "5000",
+        "--max-plot-bytes",
+        "65536",
+        "--max-transfer",
+        "5",
+    ];
+    let run = shakedown(&[&["check", "--quiet", &skew], &plots[..]].concat());
+    assert_eq!((code(&run), stderr(&run)), (1, String::new()), "they say nothing about the verdict");
+    let run = shakedown(&[&["check", &skew], &plots[..]].concat());
+    assert!(stderr(&run).contains("--plot-format, --plot-timeout, --max-plot-bytes, --max-transfer"));
+    assert!(!stdout(&shakedown(&["check", "--help"])).contains("--plot-format"), "they are hidden");
+}

@@ -20,7 +20,16 @@ use std::time::Instant;
 
 /// Judges every file that `args` name. The worst of them decides the exit code.
 pub fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<Exit, Stopped> {
+    args.elle.check()?;
     let question = question(args)?;
+    let idle = args.elle.idle();
+    if !idle.is_empty() && !args.quiet {
+        let _ = writeln!(
+            streams.err,
+            "note: without effect here, as in elle-cli's verdicts: {}",
+            idle.join(", ")
+        );
+    }
     let interrupt = Interrupt::listen();
     let mut tally = Tally::default();
     let mut explained = false;
