@@ -313,6 +313,8 @@ mod tests {
         }
         assert_eq!(lookup("set_full").map(|theory| theory.name()), Some("set-full".to_owned()));
         assert_eq!(lookup("elle"), None);
+        // Jepsen's checker of that name; `fifo-queue` and `unordered-queue` are Knossos' names.
+        assert_eq!(lookup("queue").map(|theory| theory.name()), Some("jepsen-queue".to_owned()));
     }
 
     #[test]

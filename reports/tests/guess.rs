@@ -112,6 +112,18 @@ fn pairs_that_look_like_independent_keys_are_noted_by_checkers_of_elements() {
 }
 
 #[test]
+fn queue_is_jepsens_checker() {
+    let files = Files::new();
+    // Out of order, which is nothing to that checker.
+    let path = files
+        .write("h.edn", &history(&[("enqueue", "1", "1"), ("enqueue", "2", "2"), ("dequeue", "nil", "2")]));
+    let text = said(&["check", "--model", "queue", &path]);
+    assert!(text.contains("judged as jepsen-queue"), "{text}");
+    assert_eq!(code(&shakedown(&["check", "--model", "queue", &path])), 0);
+    assert_eq!(code(&shakedown(&["check", "--model", "fifo-queue", &path])), 1);
+}
+
+#[test]
 fn figures_are_told_apart_and_findings_counted() {
     let files = Files::new();
     let reads: Vec<(&str, &str, &str)> = (0..40).map(|_| ("read", "nil", "7")).collect();

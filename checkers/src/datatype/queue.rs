@@ -30,9 +30,9 @@ use hashbrown::HashMap;
 
 /// See the module's text.
 pub const INFO: Info = Info {
-    // `queue` alone is the linearizable model `fifo-queue`.
     name: "jepsen-queue",
-    aliases: &[],
+    // Jepsen's own name; who wants an order kept says which.
+    aliases: &["queue"],
     summary: "every dequeue must come from somewhere; order and what stays inside do not matter",
     operations: &[ENQUEUE, DEQUEUE, DRAIN],
     source: "Jepsen, jepsen.checker/queue",

@@ -230,7 +230,7 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo {
         model: ModelName::FifoQueue,
         name: "fifo-queue",
-        aliases: &["queue", "fifo"],
+        aliases: &["fifo"],
         summary: "first in, first out",
         operations: &[
             ENQUEUE,
