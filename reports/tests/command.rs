@@ -530,13 +530,15 @@ fn models_are_listed_for_people_and_programs() {
 }
 
 #[test]
-fn the_example_in_the_readme_is_what_the_command_prints() {
+fn the_examples_in_the_readme_are_what_the_command_prints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let block = readme.split("```console\n$ shakedown check reports/demo/stale-read.jsonl\n").nth(1).unwrap();
-    let shown = block.split("```").next().unwrap();
-    let run = command(&["check", "reports/demo/stale-read.jsonl"]).current_dir(root).output().unwrap();
-    assert_eq!(stdout(&run).trim_end(), shown.trim_end(), "copy what the command prints into README.md");
+    for demo in ["reports/demo/stale-read.jsonl", "reports/demo/write-skew.edn"] {
+        let block = readme.split(&format!("```console\n$ shakedown check {demo}\n")).nth(1).unwrap();
+        let shown = block.split("```").next().unwrap();
+        let run = command(&["check", demo]).current_dir(root).output().unwrap();
+        assert_eq!(stdout(&run).trim_end(), shown.trim_end(), "copy what the command prints into README.md");
+    }
 }
 
 #[test]
