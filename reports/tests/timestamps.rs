@@ -89,7 +89,7 @@ fn transactions_that_crashed_and_were_seen_have_a_place() {
         let history = generated(model, level, &["--crash-rate", "0.05"]);
         let (code, said) = judged(&history, level);
         assert_eq!(code, 0, "{said}");
-        assert!(said.contains("of unknown outcome without timestamps, but seen by others"), "{said}");
+        assert!(said.contains("of unknown outcome, without timestamps, had been seen by others"), "{said}");
     }
 }
 

@@ -6,7 +6,7 @@ use super::json::{operation, value_json};
 use super::text::{INDENT, guessed};
 use crate::terminal::{BAD, GOOD, STRONG, UNSURE, count, paint, printable, thousands, wrap_into};
 use serde_json::{Value as Json, json};
-use shakedown_checkers::transaction::complete::Model;
+use shakedown_checkers::transaction::complete::{Model, Order};
 use shakedown_checkers::transaction::explain::Words;
 use shakedown_checkers::transaction::level::Level;
 use shakedown_checkers::transaction::timestamps::{Answer, Difference, Flaw, Report, cast, sentence};
@@ -90,10 +90,10 @@ pub(super) fn text(out: &mut String, judgement: &Judgement, stamped: &Stamped, w
     wrap_into(out, width, INDENT, INDENT, &headline);
     if matches!(report.answer, Answer::Holds(_)) && !report.unstamped.is_empty() {
         let number = report.unstamped.len() as u64;
+        let fits = if number == 1 { "it fits" } else { "each of them fits" };
+        let number = count(number, "transaction");
         let text = format!(
-            "{} of unknown outcome without timestamps, but seen by others: there is a place where {}.",
-            count(number, "transaction"),
-            if number == 1 { "it fits" } else { "each fits" }
+            "{number} of unknown outcome, without timestamps, had been seen by others: there is a place where {fits}."
         );
         wrap_into(out, width, INDENT, INDENT, &text);
     }
@@ -121,17 +121,21 @@ pub(super) fn text(out: &mut String, judgement: &Judgement, stamped: &Stamped, w
 }
 
 /// What a schedule that holds is like.
-fn what_holds(report: &Report) -> &'static str {
-    match report.question.model {
-        Model::Serializable => {
-            "each transaction read what had been committed at its commit-ts, its own writes aside"
-        }
+fn what_holds(report: &Report) -> String {
+    let reads = match report.question.model {
+        Model::Serializable => "each transaction read what had been committed at its commit-ts",
         Model::SnapshotIsolation => {
             "each transaction read what had been committed at its start-ts, and no two that wrote one key \
              overlap"
         }
         Model::Prefix => "each transaction read what had been committed at its start-ts",
-    }
+    };
+    let order = match report.question.order {
+        Order::Free => "",
+        Order::Session => "; each session's transactions come in their order",
+        Order::RealTime => "; who had completed comes before all who were invoked after that",
+    };
+    format!("{reads}{order}")
 }
 
 /// Everything that was found; field by field in `docs/verdict-json.md`.

@@ -4,7 +4,7 @@ mod oracle;
 
 use super::*;
 use crate::format::{self, Format, Limits};
-use crate::history::History;
+use crate::history::{Event, EventKind, History, HistoryBuilder, Process};
 use crate::transaction::explain::Words;
 use crate::transaction::read;
 use crate::validate::validate_timestamps;
@@ -303,6 +303,33 @@ fn equal_timestamps_come_in_the_order_that_the_documentation_gives() {
 }
 
 #[test]
+fn a_commit_before_its_own_start_is_a_flaw_of_snapshots_and_none_of_commits() {
+    // No reader of a format lets such a one pass: whoever builds a history himself can.
+    let mut builder = HistoryBuilder::new();
+    let f = builder.function("txn").unwrap();
+    let values = builder.values();
+    let (name, key, value) = (values.keyword("w"), values.int(1), values.int(2));
+    let write = values.list(&[name, key, value]);
+    let value = values.list(&[write]);
+    for kind in [EventKind::Invoke, EventKind::Ok] {
+        let process = Process::Client(0);
+        let event = Event { process, kind, f, key: None, value, error: Value::NIL, time_ns: -1, line: 0 };
+        builder.push(event).unwrap();
+    }
+    builder.stamp(Timestamps { start: 9, commit: 5 });
+    let history = builder.finish();
+    let txns = read(&history, Kind::Register).unwrap();
+    let report = check(&txns, history.values(), SI);
+    validate_timestamps(&txns, history.values(), &report).unwrap();
+    assert_eq!(report.flaws, [Flaw::Backwards { txn: 0 }]);
+    let words = Words { history: &history, txns: &txns, cast: &cast(&txns, &report.flaws[0]) };
+    let told = sentence(&words, SI, &report.flaws[0]);
+    assert_eq!(told, "T1 committed at 5, before it started at 9");
+    let report = check(&txns, history.values(), question(Model::Serializable, Order::RealTime));
+    assert!(matches!(report.answer, Answer::Holds(_)));
+}
+
+#[test]
 fn who_committed_without_timestamps_leaves_it_open_unless_something_is_wrong_whenever_that_was() {
     let open = "0 invoke [[:w x 1]]
                 0 ok [[:w x 1]]
@@ -342,5 +369,19 @@ fn who_crashed_and_was_seen_is_put_where_its_readers_allow() {
         // Seen in one list and missed in the other, of one snapshot.
         let (report, _) = judge(Kind::ListAppend, &lines("[7]"), question(model, Order::Free));
         assert_eq!(report.answer, Answer::Unknown(1));
+    }
+}
+
+#[test]
+fn nothing_comes_after_a_crash_for_its_sessions_sake() {
+    let lines = "0 invoke [[:append x 1]]
+                 0 info [[:append x 1]]
+                 0 invoke [[:append y 1]]
+                 0 ok [[:append y 1]] @1-2
+                 1 invoke [[:r x nil]]
+                 1 ok [[:r x [1]]] @8-8";
+    for order in [Order::Session, Order::RealTime] {
+        let (report, _) = judge(Kind::ListAppend, lines, question(Model::Serializable, order));
+        assert!(matches!(report.answer, Answer::Holds(_)), "{report:?}");
     }
 }
