@@ -16,9 +16,9 @@
 //! - A write that may or may not have taken effect may be seen by any read after its invocation. Jepsen
 //!   takes it for not done, and refuses both the read that sees it and the next write.
 //! - Which values are written is the test's affair. Jepsen wants 1, 2, 3 and so on.
-//! - Jepsen has `position` and `link` in fields of the operation. Here they are in its value, if it has
-//!   them: `{:value v, :position p, :link l}`, where a link is `:init` or the position of the operation
-//!   before. Readers of files keep no other fields than the usual ones.
+//! - Jepsen has `position` and `link` in fields of the operation. Here they are in its value, where readers
+//!   of files put them: `{:value v, :position p, :link l}`, where a link is `:init` or the position of the
+//!   operation before.
 //!
 //! A read of nil claims nothing, but for a `read-init` of a key that nobody has written yet: that must
 //! return 0. Cost: O(n).

@@ -286,6 +286,8 @@ pub(super) enum Field {
     StartTs,
     CommitTs,
     Final,
+    Position,
+    Link,
 }
 
 impl Field {
@@ -303,6 +305,8 @@ impl Field {
             b"start-ts" => Some(Field::StartTs),
             b"commit-ts" => Some(Field::CommitTs),
             b"final?" => Some(Field::Final),
+            b"position" => Some(Field::Position),
+            b"link" => Some(Field::Link),
             _ => None,
         }
     }
@@ -325,6 +329,10 @@ pub(super) struct Draft {
     pub(super) commit_ts: Option<i64>,
     /// The recorder says that it is an operation at the end of its test.
     pub(super) is_final: bool,
+    /// Of causal registers, in Jepsen's words: the operation's place, and that of the one before it. Nil if the
+    /// event has none.
+    pub(super) position: Value,
+    pub(super) link: Value,
 }
 
 impl Default for Draft {
@@ -341,6 +349,8 @@ impl Default for Draft {
             start_ts: None,
             commit_ts: None,
             is_final: false,
+            position: Value::NIL,
+            link: Value::NIL,
         }
     }
 }
@@ -367,6 +377,8 @@ impl Draft {
             Field::Value => self.value = values.int(int),
             Field::Error => self.error = values.int(int),
             Field::Final => self.is_final = false,
+            Field::Position => self.position = values.int(int),
+            Field::Link => self.link = values.int(int),
             Field::Type => return Err(TYPES),
             Field::F => return Err("the name of a function"),
         }
@@ -388,6 +400,8 @@ impl Draft {
             (Field::Error, _) => self.error = value,
             // What has another value there means something else by it.
             (Field::Final, _) => self.is_final = value == Value::TRUE,
+            (Field::Position, _) => self.position = value,
+            (Field::Link, _) => self.link = value,
             (Field::Process, Datum::Nil) => self.process = Process::Unspecified,
             (Field::Index | Field::Time | Field::StartTs | Field::CommitTs, Datum::Nil) => {}
             (
@@ -474,11 +488,26 @@ impl Draft {
                 None => builder.function(NO_FUNCTION)?,
             },
             key: self.key,
-            value: self.value,
+            value: if self.link.is_nil() { self.value } else { self.linked(builder.values()) },
             error: self.error,
             time_ns: self.time_ns,
             line: u32::try_from(line).unwrap_or(u32::MAX),
         })
+    }
+}
+
+impl Draft {
+    /// The value with the place and the link of its operation; of an independent key's, beside the key.
+    #[cold]
+    fn linked(&self, values: &mut Values) -> Value {
+        let (key, value) = match values.pair(self.value) {
+            Some((key, value)) => (Some(key), value),
+            None => (None, self.value),
+        };
+        let parts = [("value", value), ("position", self.position), ("link", self.link)];
+        let parts = parts.map(|(name, part)| (values.keyword(name), part));
+        let linked = values.map(&parts);
+        key.map_or(linked, |key| values.list(&[key, linked]))
     }
 }
 

@@ -385,6 +385,24 @@ fn formats_have_names() {
 }
 
 #[test]
+fn links_of_causal_registers_are_read_into_their_values() {
+    let edn = "{:type :ok :process 0 :f :write :value 1 :position 4 :link :init}\n\
+               {:type :ok :process 0 :f :write :value [x 2] :position 5, :link 4}\n\
+               {:type :ok :process 0 :f :write :value 3 :position 6}\n";
+    let history = read_as(Some(Format::Edn), edn);
+    let shown = |id| history.values().show(history.operation(id).output);
+    assert_eq!(shown(0), "{:value 1, :position 4, :link :init}");
+    assert_eq!(shown(1), "[x {:value 2, :position 5, :link 4}]");
+    assert_eq!(shown(2), "3");
+    let json = r#"{"type":"ok","process":0,"f":"write","value":1,"position":4,"link":"init"}"#;
+    let history = read_as(None, json);
+    assert_eq!(
+        history.values().show(history.operation(0).output),
+        r#"{:value 1, :position 4, :link "init"}"#
+    );
+}
+
+#[test]
 fn histories_that_others_recorded_read() {
     let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let mut folders: Vec<_> =
