@@ -89,7 +89,7 @@ pub(super) fn adds_return_rows(history: &History) -> bool {
 }
 
 /// The members of a list or set.
-fn members<'v>(values: &'v Values, value: Value) -> Option<&'v [Value]> {
+fn members(values: &Values, value: Value) -> Option<&[Value]> {
     match values.get(value) {
         Datum::List(members) | Datum::Set(members) => Some(members),
         _ => None,
