@@ -1,6 +1,7 @@
 //! Lists and registers, from text to verdict.
 
 mod oracle;
+mod random;
 
 use super::anomaly::{Anomaly, Phenomenon};
 use super::explain::{Words, cast};
