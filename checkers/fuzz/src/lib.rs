@@ -1,10 +1,12 @@
 //! What the fuzz targets share: properties that hold whatever the bytes are.
 
+mod judge;
+mod made;
+
+pub use judge::{check, check_data_types, check_transactions};
+
 use shakedown_checkers::format::{self, Format, Limits};
 use shakedown_checkers::history::History;
-use shakedown_checkers::options::{Consistency, Options};
-use shakedown_checkers::{linearizability as _, model};
-use std::time::Duration;
 
 /// Small enough that a fuzzer meets them.
 fn limits() -> Limits {
@@ -32,7 +34,8 @@ pub fn read(bytes: &[u8], format: Option<Format>) -> Option<History> {
         let columns = |history: &History| -> Vec<_> {
             let row = |op: shakedown_checkers::history::Operation<'_>| {
                 let timestamps = history.timestamps_of(op.id);
-                (op.process, op.f.to_owned(), op.outcome, op.invoke_position, op.complete_position, timestamps)
+                let marks = (timestamps, history.is_marked_final(op.id));
+                (op.process, op.f.to_owned(), op.outcome, op.invoke_position, op.complete_position, marks)
             };
             history.operations().map(row).collect()
         };
@@ -65,30 +68,5 @@ fn rewritten(history: &History, format: Format) -> History {
     match format::read(&text[..], "written", Some(format), &Limits::default()) {
         Ok(again) => again,
         Err(error) => panic!("{error}\n{}", text.escape_ascii()),
-    }
-}
-
-/// Reads `bytes` and judges the history by every model; each proof must hold.
-pub fn check(bytes: &[u8]) {
-    let Some(mut history) = read(bytes, None) else { return };
-    if history.len() > 40 {
-        return;
-    }
-    for consistency in [Consistency::Linearizable, Consistency::Sequential, Consistency::PerKey] {
-        let options = Options {
-            consistency,
-            time_limit: Some(Duration::from_millis(50)),
-            memory_limit_bytes: 16 << 20,
-            threads: 1,
-            ..Options::default()
-        };
-        for info in model::MODELS {
-            let Ok(prepared) = model::prepare(info.model, None, &mut history) else { continue };
-            let Ok(verdict) = prepared.check(&history, &options) else { continue };
-            if let Err(claim) = prepared.validate(&history, consistency, &verdict) {
-                panic!("{} {consistency:?}: {claim}", info.name);
-            }
-            prepared.notes(&history);
-        }
     }
 }

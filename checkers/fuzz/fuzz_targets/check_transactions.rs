@@ -1,0 +1,5 @@
+//! Histories of transactions made from any bytes, and judged.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| shakedown_checkers_fuzz::check_transactions(bytes));
