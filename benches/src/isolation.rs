@@ -181,7 +181,7 @@ fn hard(rows: &mut Vec<Row>) {
     let deadline = Some(Duration::from_secs(2));
     for (name, clauses, expected) in [
         ("clauses-loose-200", Clauses::random(200, 600, 1), "true"),
-        ("clauses-tight-150", Clauses::random(150, 570, 1), "true"),
+        ("clauses-tight-150", Clauses::random(150, 540, 1), "true"),
         ("clauses-over-150", Clauses::random(150, 720, 1), "false"),
         ("pigeons-5", Clauses::pigeons(5), "false"),
         ("pigeons-20", Clauses::pigeons(20), "unknown"),
