@@ -98,6 +98,8 @@ struct KeyState {
     txn: TxnId,
     /// The version read last, and as a list.
     read: Option<(VersionId, Value)>,
+    /// The version read first, if the key had not been written.
+    first: Option<VersionId>,
     /// Its own writes since then: how many, and where the latest is among those of the transaction.
     own: u32,
     latest: usize,
@@ -106,7 +108,7 @@ struct KeyState {
 
 impl Default for KeyState {
     fn default() -> KeyState {
-        KeyState { txn: NOBODY, read: None, own: 0, latest: usize::MAX, has_written: false }
+        KeyState { txn: NOBODY, read: None, first: None, own: 0, latest: usize::MAX, has_written: false }
     }
 }
 
@@ -136,8 +138,9 @@ impl Walk<'_> {
     fn write(&mut self, id: TxnId, op: &MicroOp) {
         let latest = self.written.len();
         let state = self.state(id, op.key);
+        // Who has read two versions before is wrong already, and which one it overwrote nobody knows.
         let update = match state.read {
-            Some((version, _)) if !state.has_written => Some(version),
+            Some((version, _)) if !state.has_written && state.first == Some(version) => Some(version),
             _ => None,
         };
         let before = state.latest;
@@ -186,6 +189,9 @@ impl Walk<'_> {
             Kind::ListAppend => self.again_list(id, op, &state, list),
         }
         let state = self.state(id, op.key);
+        if state.read.is_none() && !state.has_written {
+            state.first = Some(op.version);
+        }
         state.read = Some((op.version, list));
         state.own = 0;
     }

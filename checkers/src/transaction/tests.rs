@@ -281,3 +281,16 @@ fn an_append_that_is_in_the_list_was_not_lost() {
     assert!(report.counts.iter().any(|count| count.0 == Phenomenon::Internal), "{:?}", report.counts);
     assert!(report.counts.iter().all(|count| count.0 != Phenomenon::LostOwnWrite), "{:?}", report.counts);
 }
+
+/// Which of two versions it overwrote, that it had read both of, nobody knows.
+#[test]
+fn who_has_read_two_versions_loses_no_update() {
+    let lines = "0 invoke [[:r x nil] [:append x 1]]
+         0 ok [[:r x []] [:append x 1]]
+         1 invoke [[:r x nil] [:r x nil] [:append x 2]]
+         1 ok [[:r x [1]] [:r x []] [:append x 2]]";
+    let history = history(lines);
+    let report = judge(Kind::ListAppend, &history);
+    crate::validate::anomaly::validate_report(&report, history.values()).unwrap();
+    assert!(report.counts.iter().all(|count| count.0 != Phenomenon::LostUpdate), "{:?}", report.counts);
+}

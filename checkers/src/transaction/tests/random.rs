@@ -11,6 +11,7 @@ use crate::history::History;
 use crate::options::Options;
 use crate::validate::anomaly::validate_report;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// What a transaction does to a key: writes it, or reads it as it was so many versions ago.
 type Op = (u8, Option<u8>);
@@ -117,7 +118,13 @@ fn holds(answer: &Answer) -> Option<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    // The same cases in every run; another seed tries others.
+    #![proptest_config(ProptestConfig {
+        cases: 1_500,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn lists_are_judged_as_their_graph_and_the_engine_say(plan in plans()) {
