@@ -27,6 +27,7 @@ fn main() {
         }
         if !request.dry {
             lines.push(measure(&mut criterion, row));
+            request.keep("isolation", &render(&lines));
         } else if row.name.contains("-1k-") {
             let (history, options) = (row.load(), row.options());
             criterion.bench_function(&row.name, |bencher| {

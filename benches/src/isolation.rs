@@ -196,9 +196,10 @@ fn hard(rows: &mut Vec<Row>) {
 }
 
 fn planted(rows: &mut Vec<Row>) {
-    for kind in [Kind::ListAppend, Kind::Register] {
-        for anomaly in anomalies_for(kind) {
-            for (size, transactions) in SIZES {
+    // The long ones last.
+    for (size, transactions) in SIZES {
+        for kind in [Kind::ListAppend, Kind::Register] {
+            for anomaly in anomalies_for(kind) {
                 let mut plan = Transactional::new(kind);
                 (plan.transactions, plan.sessions, plan.seed) = (transactions, 50, 1);
                 plan.anomaly = Some(anomaly);

@@ -92,12 +92,21 @@ impl Request {
     /// # Panics
     /// If it cannot be written, or has no heading.
     pub fn publish(&self, name: &str, table: &str) {
+        println!("\n{}", self.keep(name, table));
+    }
+
+    /// The same without printing, for what takes long: a run that is cut short leaves what it had. Returns what
+    /// it wrote, or would have.
+    ///
+    /// # Panics
+    /// If it cannot be written, or has no heading.
+    pub fn keep(&self, name: &str, table: &str) -> String {
         let table = machine::sign(table, &machine::measured());
-        println!("\n{table}");
         if self.filter.is_none() {
             let path = repository(&format!("reports/figures/{name}.md"));
-            std::fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            std::fs::write(&path, &table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
+        table
     }
 }
 
