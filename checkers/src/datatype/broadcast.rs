@@ -16,9 +16,9 @@
 //!
 //! *Final reads* complete ok and are invoked after every broadcast that completed ok had done so. If some
 //! read is marked (the field `:final?` true, or `:final` or `{:final? true}` as the value of its invocation),
-//! only marked ones are final; if not, each is the last operation of its process. A history must give messages the time to
-//! arrive before them, as Maelstrom's ten seconds do: one that just stops is judged by `set-full`'s rules
-//! no less harshly.
+//! only marked ones are final; if not, each is the last operation of its process. A history must give
+//! messages the time to arrive before them, as Maelstrom's ten seconds do: one that just stops is judged by
+//! `set-full`'s rules no less harshly.
 //!
 //! Cost: that of `set-full`, linear in what was read.
 

@@ -5,8 +5,9 @@
 //! `#object[…]` (hexadecimal numbers) is accepted. Characters become strings of one character,
 //! symbolic values (`##Inf`) symbols, lists and vectors are the same. Not read: metadata, regular
 //! expressions, reader evaluation, auto-resolved maps. Repeated keys: the last one counts.
-//! `:final? true` marks the reads at the end of a test, as Maelstrom's generators do. Beside Jepsen's keys, `:start-ts` and `:commit-ts` of an `:ok` are read as timestamps of the system
-//! under test.
+//! `:final? true` marks the reads at the end of a test, as Maelstrom's generators do; `:position` and `:link` of
+//! causal registers go into the value. Beside Jepsen's keys, `:start-ts` and `:commit-ts` of an `:ok` are read as
+//! timestamps of the system under test.
 //!
 //! The parser keeps its own stack, so depth costs memory, which [`Limits::depth`] bounds.
 //!
