@@ -21,6 +21,7 @@ mod read;
 mod register;
 mod sight;
 pub mod timestamps;
+mod version_ids;
 pub mod weak;
 
 pub use check::{IsolationOptions, Report, Standing, check};
@@ -28,8 +29,8 @@ pub use read::read;
 pub use register::KeyAssumptions;
 
 use crate::history::{NEVER, OpId, Timestamps};
-use crate::value::{FastBuild, Value};
-use hashbrown::HashMap;
+use crate::value::Value;
+use version_ids::VersionIds;
 
 /// Row of a transaction in its [`Transactions`]: they stand in the order of their invocations, failed
 /// ones included.
@@ -156,7 +157,7 @@ pub struct Transactions {
     /// The versions of each longest list, in its order, one key after the other.
     listed: Vec<VersionId>,
     listed_from: Vec<u32>,
-    version_ids: HashMap<(KeyId, Value), VersionId, FastBuild>,
+    version_ids: VersionIds,
 }
 
 impl Transactions {
@@ -253,7 +254,7 @@ impl Transactions {
 
     /// The version of that value, if somebody wrote it, read it, or saw it in a longest list.
     pub fn version_of(&self, key: KeyId, value: Value) -> Option<VersionId> {
-        self.version_ids.get(&(key, value)).copied()
+        self.version_ids.find(&self.versions, key, value)
     }
 
     /// The same as if every transaction were the only one of its session.

@@ -8,6 +8,7 @@
 use hashbrown::HashTable;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// A handle to a value: nil, a boolean, an integer, or an entry of a [`Values`] arena.
 ///
@@ -116,11 +117,33 @@ enum Kind {
     Set,
 }
 
+impl Kind {
+    const ALL: [Kind; 8] =
+        [Kind::Int, Kind::Number, Kind::Str, Kind::Keyword, Kind::Symbol, Kind::List, Kind::Map, Kind::Set];
+}
+
+/// Sixteen bytes, for reading a history means to look at a node for every list in it.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    kind: Kind,
-    start: u64,
+    /// Where the text or the children begin, above eight bits for the kind.
+    start_and_kind: u64,
     len: u32,
+}
+
+impl Node {
+    fn new(kind: Kind, start: usize, len: usize) -> Node {
+        let len = u32::try_from(len).expect("readers refuse values of 4 GB");
+        Node { start_and_kind: (start as u64) << 8 | kind as u64, len }
+    }
+
+    fn kind(self) -> Kind {
+        Kind::ALL[(self.start_and_kind & 0xff) as usize]
+    }
+
+    fn range(self) -> Range<usize> {
+        let start = (self.start_and_kind >> 8) as usize;
+        start..start + self.len as usize
+    }
 }
 
 /// The arena. Interning a value costs O(its own length), children not included.
@@ -229,7 +252,7 @@ impl Values {
             };
         };
         let node = self.nodes[index];
-        match node.kind {
+        match node.kind() {
             Kind::Int => Datum::Int(self.text_of(node).parse().expect("interned from an i64")),
             Kind::Number => Datum::Number(self.text_of(node)),
             Kind::Str => Datum::Str(self.text_of(node)),
@@ -320,39 +343,39 @@ impl Values {
     }
 
     fn text_of(&self, node: Node) -> &str {
-        &self.text[node.start as usize..node.start as usize + node.len as usize]
+        &self.text[node.range()]
     }
 
     fn children_of(&self, node: Node) -> &[Value] {
-        &self.children[node.start as usize..node.start as usize + node.len as usize]
+        &self.children[node.range()]
     }
 
     fn intern_text(&mut self, kind: Kind, text: &str) -> Value {
         let hash = hash_text(kind, text.as_bytes());
         let found = self.index.find(Entry::table_hash(hash), |entry| {
             let node = self.nodes[entry.node as usize];
-            entry.hash == hash && node.kind == kind && self.text_of(node) == text
+            entry.hash == hash && node.kind() == kind && self.text_of(node) == text
         });
         if let Some(entry) = found {
             return Value::from_node(entry.node as usize);
         }
         let start = self.text.len();
         self.text.push_str(text);
-        self.insert(hash, Node { kind, start: start as u64, len: length(text.len()) })
+        self.insert(hash, Node::new(kind, start, text.len()))
     }
 
     fn intern_children(&mut self, kind: Kind, members: &[Value]) -> Value {
         let hash = hash_children(kind, members);
         let found = self.index.find(Entry::table_hash(hash), |entry| {
             let node = self.nodes[entry.node as usize];
-            entry.hash == hash && node.kind == kind && self.children_of(node) == members
+            entry.hash == hash && node.kind() == kind && self.children_of(node) == members
         });
         if let Some(entry) = found {
             return Value::from_node(entry.node as usize);
         }
         let start = self.children.len();
         self.children.extend_from_slice(members);
-        self.insert(hash, Node { kind, start: start as u64, len: length(members.len()) })
+        self.insert(hash, Node::new(kind, start, members.len()))
     }
 
     fn insert(&mut self, hash: u32, node: Node) -> Value {
@@ -362,10 +385,6 @@ impl Values {
         self.index.insert_unique(Entry::table_hash(hash), entry, |entry| Entry::table_hash(entry.hash));
         Value::from_node(index as usize)
     }
-}
-
-fn length(len: usize) -> u32 {
-    u32::try_from(len).expect("readers refuse values of 4 GB")
 }
 
 fn hash_text(kind: Kind, text: &[u8]) -> u32 {

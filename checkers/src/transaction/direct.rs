@@ -52,7 +52,7 @@ impl Collector {
             let evidence =
                 Evidence::Direct { txns: txns.to_vec(), key, values: values.to_vec(), sentence: sentence() };
             let also = (phenomenon == Phenomenon::LostOwnWrite).then_some("internal");
-            Anomaly { phenomenon, variant: Variant::Plain, also, refuted: None, evidence }
+            Anomaly { phenomenon, variant: Variant::Plain, also, refuted: Vec::new(), evidence }
         });
     }
 }
@@ -200,15 +200,15 @@ impl Walk<'_> {
     fn origin(&mut self, id: TxnId, op: &MicroOp) -> bool {
         let version = *self.txns.version(op.version);
         let (txns, values) = (self.txns, self.values);
-        let value = values.show(version.value);
-        let key = || values.show(txns.keys()[version.key as usize]);
+        let shown = || (values.show(version.value), values.show(txns.keys()[version.key as usize]));
         if version.writer == NOBODY {
             if txns.kind() == Kind::ListAppend {
                 return false;
             }
             if self.forbid_unwritten {
                 self.found.direct(Phenomenon::GarbageRead, &[id], op.key, &[version.value], || {
-                    format!("it read {value} from key {}, which nobody wrote", key())
+                    let (value, key) = shown();
+                    format!("it read {value} from key {key}, which nobody wrote")
                 });
             }
             // What came from outside may be seen; whether it was seen twice is still to be looked at.
@@ -218,7 +218,8 @@ impl Walk<'_> {
             let is_ahead = !self.is_written[op.version as usize];
             if is_ahead {
                 self.found.direct(Phenomenon::FutureRead, &[id], op.key, &[version.value], || {
-                    format!("it read {value} from key {}, which it was to write itself later", key())
+                    let (value, key) = shown();
+                    format!("it read {value} from key {key}, which it was to write itself later")
                 });
             }
             return is_ahead;
@@ -228,12 +229,14 @@ impl Walk<'_> {
             // Of lists every element counts, not only the last: they are looked at together.
             Status::Aborted if txns.kind() == Kind::Register => {
                 self.found.direct(Phenomenon::G1a, &others, op.key, &[version.value], || {
-                    format!("it read {value} from key {}, whose writer had aborted", key())
+                    let (value, key) = shown();
+                    format!("it read {value} from key {key}, whose writer had aborted")
                 });
             }
             _ if version.is_intermediate => {
                 self.found.direct(Phenomenon::G1b, &others, op.key, &[version.value], || {
-                    format!("it read {value} from key {}, which its writer then overwrote itself", key())
+                    let (value, key) = shown();
+                    format!("it read {value} from key {key}, which its writer then overwrote itself")
                 });
             }
             _ => {}
@@ -341,15 +344,18 @@ pub(super) fn find_in_lists(
             },
         );
     }
-    let misfits = orders.misfits.iter().map(|(key, list, reader)| (*key, members(values, *list), *reader));
+    let misfits = orders.misfits.iter().map(|(key, list, reader)| (*key, *list, *reader));
     let longest = (0..txns.keys().len() as KeyId).filter_map(|key| {
         let longest = txns.longest(key)?;
-        Some((key, members(values, longest.list), longest.reader))
+        Some((key, longest.list, longest.reader))
     });
     for (key, list, reader) in longest.chain(misfits) {
+        let is_longest = txns.longest(key).is_some_and(|longest| longest.list == list);
+        let listed = if is_longest { txns.listed(key) } else { &[] };
         let mut aborted: Option<(Value, TxnId)> = None;
-        for (place, element) in list.iter().enumerate() {
-            let writer = txns.version_of(key, *element).map_or(NOBODY, |version| txns.writer(version));
+        for (place, element) in members(values, list).iter().enumerate() {
+            let version = listed.get(place).copied().or_else(|| txns.version_of(key, *element));
+            let writer = version.map_or(NOBODY, |version| txns.writer(version));
             if writer == NOBODY {
                 if forbid_unwritten {
                     found.direct(Phenomenon::GarbageRead, &[reader], key, &[*element], || {

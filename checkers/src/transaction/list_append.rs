@@ -52,14 +52,15 @@ impl<'t> Orders<'t> {
             }
         }
         // Lists are interned: a list that was seen many times is compared once, where it comes in a row.
-        let mut last_fit: Vec<Value> = vec![Value::NIL; keys];
+        let longest = |key| txns.longest(key).map_or(Value::NIL, |longest| longest.list);
+        let mut fits: Vec<(Value, Value, &[Value])> =
+            (0..keys as KeyId).map(|key| (Value::NIL, longest(key), members(values, longest(key)))).collect();
         for read in txns.list_reads() {
-            let fit = &mut last_fit[read.key as usize];
-            let Some(longest) = txns.longest(read.key) else { continue };
-            if read.list == *fit || read.list == longest.list {
+            let (fit, longest, elements) = &mut fits[read.key as usize];
+            if read.list == *fit || read.list == *longest {
                 continue;
             }
-            if members(values, longest.list).starts_with(members(values, read.list)) {
+            if elements.starts_with(members(values, read.list)) {
                 *fit = read.list;
             } else {
                 orders.misfit(values, read.key, read.list, read.txn);

@@ -2,13 +2,12 @@
 
 use super::{
     Action, INITIAL, KeyId, Kind, ListRead, Longest, MicroOp, NOBODY, Status, Transactions, Txn, TxnId,
-    Version, VersionId,
+    VersionId, VersionIds,
 };
 use crate::history::{History, NEVER, Operation, Outcome};
 use crate::model::ModelError;
 use crate::value::{Datum, FastBuild, Value, Values};
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
 /// Reads every operation of `history` as a transaction on keys of that kind.
 ///
@@ -19,8 +18,34 @@ use hashbrown::hash_map::Entry;
 /// O(n) for n micro-operations and members of distinct lists.
 pub fn read(history: &History, kind: Kind) -> Result<Transactions, ModelError> {
     let mut reader = Reader::new(history, kind);
-    for op in history.operations() {
-        reader.transaction(&op)?;
+    // Lists lie all over memory. Those of several operations are fetched in a row, so that the processor waits for
+    // many of them at once.
+    let mut operations = history.operations();
+    let (mut lists, mut entries) = (Vec::new(), Vec::new());
+    while operations.len() > 0 {
+        lists.clear();
+        lists.extend(operations.by_ref().take(FETCHED_AT_ONCE).map(|op| {
+            let value = if op.outcome == Outcome::Ok { op.output } else { op.input };
+            let list = match reader.values.get(value) {
+                Datum::List(list) => Some(list),
+                _ => None,
+            };
+            (op, value, list)
+        }));
+        entries.clear();
+        entries.extend(lists.iter().flat_map(|(_, _, list)| list.unwrap_or(&[])).map(|entry| {
+            match reader.values.get(*entry) {
+                Datum::List(&[name, key, argument]) => Some([name, key, argument]),
+                _ => None,
+            }
+        }));
+        let mut entries = &entries[..];
+        for (op, value, list) in &lists {
+            let Some(list) = list else { return Err(reader.misshapen(op, *value)) };
+            let (own, rest) = entries.split_at(list.len());
+            entries = rest;
+            reader.transaction(op, list, own)?;
+        }
     }
     reader.mark_intermediate();
     if kind == Kind::ListAppend {
@@ -29,6 +54,9 @@ pub fn read(history: &History, kind: Kind) -> Result<Transactions, ModelError> {
     Ok(reader.out)
 }
 
+/// Operations whose lists are fetched in a row.
+const FETCHED_AT_ONCE: usize = 64;
+
 struct Reader<'h> {
     values: &'h Values,
     history: &'h History,
@@ -36,6 +64,10 @@ struct Reader<'h> {
     sessions: HashMap<i64, u32, FastBuild>,
     /// The names of micro-operations met so far: comparing handles is quicker than comparing texts.
     names: Vec<(Value, Action)>,
+    /// Of each list that was read: its length, and its last element.
+    ends: Vec<(u32, Value)>,
+    /// By key, the length of its longest list so far.
+    lengths: Vec<u32>,
     out: Transactions,
 }
 
@@ -47,6 +79,8 @@ impl<'h> Reader<'h> {
             key_ids: HashMap::default(),
             sessions: HashMap::default(),
             names: Vec::new(),
+            ends: Vec::new(),
+            lengths: Vec::new(),
             out: Transactions {
                 kind,
                 has_real_time: history.has_real_time(),
@@ -60,26 +94,27 @@ impl<'h> Reader<'h> {
                 longest: Vec::new(),
                 listed: Vec::new(),
                 listed_from: Vec::new(),
-                version_ids: HashMap::default(),
+                version_ids: VersionIds::with_capacity(history.len()),
             },
         }
     }
 
-    fn transaction(&mut self, op: &Operation<'_>) -> Result<(), ModelError> {
+    /// The transaction of that operation, of which `list` is the value, and `entries` are the micro-operations.
+    fn transaction(
+        &mut self,
+        op: &Operation<'_>,
+        list: &[Value],
+        entries: &[Option<[Value; 3]>],
+    ) -> Result<(), ModelError> {
         let id = self.out.txns.len() as TxnId;
         let first = self.out.micro_ops.len() as u32;
-        let (status, returned, value) = match op.outcome {
-            Outcome::Ok => (Status::Committed, op.complete_position, op.output),
-            Outcome::Fail => (Status::Aborted, NEVER, op.input),
-            Outcome::Info => (Status::Unknown, NEVER, op.input),
+        let (status, returned) = match op.outcome {
+            Outcome::Ok => (Status::Committed, op.complete_position),
+            Outcome::Fail => (Status::Aborted, NEVER),
+            Outcome::Info => (Status::Unknown, NEVER),
         };
-        let Datum::List(list) = self.values.get(value) else {
-            return Err(self.misshapen(op, value));
-        };
-        for entry in list {
-            let &Datum::List(&[name, key, argument]) = &self.values.get(*entry) else {
-                return Err(self.misshapen(op, *entry));
-            };
+        for (entry, parts) in list.iter().zip(entries) {
+            let Some([name, key, argument]) = *parts else { return Err(self.misshapen(op, *entry)) };
             let Some(action) = self.action(name) else { return Err(self.misshapen(op, *entry)) };
             match action {
                 Action::Write => {
@@ -132,6 +167,10 @@ impl<'h> Reader<'h> {
         let id = *self.key_ids.entry(key).or_insert(next);
         if id == next {
             self.out.keys.push(key);
+            if self.out.kind == Kind::ListAppend {
+                self.out.longest.push(None);
+                self.lengths.push(0);
+            }
         }
         id
     }
@@ -186,11 +225,20 @@ impl<'h> Reader<'h> {
             Kind::Register if value.is_nil() => Ok(INITIAL),
             Kind::Register => Ok(version(&mut self.out, key, value)),
             Kind::ListAppend => {
-                if !value.is_nil() && !matches!(self.values.get(value), Datum::List(_)) {
-                    return Err(self.misshapen(op, entry));
-                }
+                let elements = match self.values.get(value) {
+                    Datum::List(elements) => elements,
+                    Datum::Nil => &[],
+                    _ => return Err(self.misshapen(op, entry)),
+                };
                 let at = self.out.micro_ops.len() as u32 - first;
                 self.out.list_reads.push(ListRead { txn, at, key, list: value });
+                let len = elements.len() as u32;
+                self.ends.push((len, elements.last().copied().unwrap_or(Value::NIL)));
+                let length = &mut self.lengths[key as usize];
+                if len > *length {
+                    *length = len;
+                    self.out.longest[key as usize] = Some(Longest { list: value, reader: txn });
+                }
                 Ok(INITIAL)
             }
         }
@@ -213,35 +261,28 @@ impl<'h> Reader<'h> {
         }
     }
 
-    /// Finds each key's longest list and its versions, and gives each read of a list the version of its last
+    /// Finds the versions of each key's longest list, and gives each read of a list the version of its last
     /// element.
     fn resolve_lists(&mut self) {
-        let elements = |list| match self.values.get(list) {
-            Datum::List(elements) => elements,
-            _ => &[],
-        };
-        let mut longest: Vec<Option<Longest>> = vec![None; self.out.keys.len()];
-        for read in &self.out.list_reads {
-            let known = &mut longest[read.key as usize];
-            let length = |longest: &Longest| elements(longest.list).len();
-            if elements(read.list).len() > known.as_ref().map_or(0, length) {
-                *known = Some(Longest { list: read.list, reader: read.txn });
-            }
-        }
+        self.out.listed.reserve(self.lengths.iter().map(|length| *length as usize).sum());
         self.out.listed_from.push(0);
-        for (key, known) in longest.iter().enumerate() {
-            for element in known.as_ref().map_or(&[][..], |longest| elements(longest.list)) {
-                let version = version(&mut self.out, key as KeyId, *element);
-                self.out.listed.push(version);
+        for key in 0..self.out.longest.len() {
+            let list = self.out.longest[key].map_or(Value::NIL, |longest| longest.list);
+            if let Datum::List(elements) = self.values.get(list) {
+                for element in elements {
+                    let version = version(&mut self.out, key as KeyId, *element);
+                    self.out.listed.push(version);
+                }
             }
             self.out.listed_from.push(self.out.listed.len() as u32);
         }
-        for i in 0..self.out.list_reads.len() {
-            let ListRead { txn, at, key, list } = self.out.list_reads[i];
-            let Some(last) = elements(list).last() else { continue };
+        for (i, (len, last)) in self.ends.iter().enumerate() {
+            if *len == 0 {
+                continue;
+            }
             // Most often the list begins the longest one, and its last element is found there by its place.
-            let from = self.out.listed_from[key as usize] as usize;
-            let guess = self.out.listed[from + elements(list).len() - 1];
+            let ListRead { txn, at, key, .. } = self.out.list_reads[i];
+            let guess = self.out.listed[(self.out.listed_from[key as usize] + len - 1) as usize];
             let version = match self.out.versions[guess as usize].value == *last {
                 true => guess,
                 false => version(&mut self.out, key, *last),
@@ -249,7 +290,6 @@ impl<'h> Reader<'h> {
             let first = self.out.txns[txn as usize].first;
             self.out.micro_ops[(first + at) as usize].version = version;
         }
-        self.out.longest = longest;
     }
 
     fn misshapen(&self, op: &Operation<'_>, value: Value) -> ModelError {
@@ -268,13 +308,5 @@ impl<'h> Reader<'h> {
 
 /// The version of that value, which may be new.
 fn version(out: &mut Transactions, key: KeyId, value: Value) -> VersionId {
-    let next = out.versions.len() as VersionId;
-    match out.version_ids.entry((key, value)) {
-        Entry::Occupied(entry) => *entry.get(),
-        Entry::Vacant(entry) => {
-            entry.insert(next);
-            out.versions.push(Version { key, value, writer: NOBODY, is_intermediate: false });
-            next
-        }
-    }
+    out.version_ids.find_or_add(&mut out.versions, key, value)
 }
