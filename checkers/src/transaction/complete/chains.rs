@@ -85,10 +85,11 @@ fn by_real_time(txns: &Transactions, instance: &Instance) -> Vec<u32> {
     let mut ends: BinaryHeap<Reverse<(u32, u32)>> = BinaryHeap::new();
     let mut count = 0;
     let mut chains = Vec::with_capacity(instance.len());
-    for &row in &instance.txns {
+    for (txn, &row) in instance.txns.iter().enumerate() {
         let row = txns.txn(row);
+        let is_loose = instance.is_loose.get(txn) == Some(&true);
         let chain = match ends.peek() {
-            Some(&Reverse((end, chain))) if end < row.invoked => {
+            Some(&Reverse((end, chain))) if end < row.invoked && !is_loose => {
                 ends.pop();
                 chain
             }
@@ -97,7 +98,7 @@ fn by_real_time(txns: &Transactions, instance: &Instance) -> Vec<u32> {
                 count - 1
             }
         };
-        if row.returned != NEVER {
+        if row.returned != NEVER && !is_loose {
             ends.push(Reverse((row.returned, chain)));
         }
         chains.push(chain);

@@ -146,7 +146,10 @@ impl Graph {
         match instance.order {
             Order::Free => {}
             Order::Session => graph.add_sessions(instance),
-            Order::RealTime => graph.add_real_time(txns, instance),
+            Order::RealTime => {
+                graph.add_sessions(instance);
+                graph.add_real_time(txns, instance);
+            }
         }
         graph.index();
         graph
@@ -303,6 +306,9 @@ impl Graph {
         // Position, then invocations first: an operation of no duration does not precede itself.
         let mut events: Vec<(u32, bool, u32)> = Vec::with_capacity(2 * instance.len());
         for (txn, &row) in instance.txns.iter().enumerate() {
+            if instance.is_loose.get(txn) == Some(&true) {
+                continue;
+            }
             let row = txns.txn(row);
             events.push((row.invoked, false, txn as u32));
             if row.status == Status::Committed {

@@ -57,9 +57,20 @@ pub(super) struct Instance {
     /// By version, of lists: the one that the longest list of its key shows before it; the last of the list, if
     /// nobody saw this one. [`NONE`] if nothing says what comes before it; empty for registers.
     pub(super) listed_before: Vec<u32>,
-    /// By transaction, of [`Order::Session`] only: the last one before it in its session that is known to
+    /// By transaction, if sessions are drawn: the last one before it in its session that is known to
     /// have ended. One of which nobody knows may take effect later than what its process did next.
     pub(super) session_before: Vec<u32>,
+    /// By transaction: whether `order` does not bind it, but only what [`Leeway`] leaves. Empty if it binds all.
+    pub(super) is_loose: Vec<bool>,
+}
+
+/// Transactions that the order of an instance does not bind, and what binds them instead.
+#[derive(Clone, Debug)]
+pub(super) struct Leeway {
+    /// Their rows.
+    pub(super) loose: Vec<TxnId>,
+    /// The weaker order.
+    pub(super) order: Order,
 }
 
 impl Instance {
@@ -110,6 +121,17 @@ impl<'t> Maker<'t> {
 
     /// The instance of the transactions in `included`, whose rows ascend.
     pub(super) fn make(&mut self, included: Vec<TxnId>, model: Model, order: Order) -> Instance {
+        self.make_with(included, model, order, &Leeway { loose: Vec::new(), order })
+    }
+
+    /// The same in which `order` does not bind everybody.
+    pub(super) fn make_with(
+        &mut self,
+        included: Vec<TxnId>,
+        model: Model,
+        order: Order,
+        leeway: &Leeway,
+    ) -> Instance {
         let order =
             if order == Order::RealTime && !self.txns.has_real_time() { Order::Session } else { order };
         let mut writes: Vec<(u32, Write)> = Vec::new();
@@ -140,8 +162,18 @@ impl<'t> Maker<'t> {
         let reads = self.external_reads(&included, &mut versions, &mut initial, &mut writes);
         let readers = Rows::group(versions.len(), &reads, |read| read.1, |read| read.0);
         let reads = Rows::group(included.len(), &reads, |read| read.0, |read| read.1);
-        let session_before =
-            if order == Order::Session { self.session_before(&included) } else { Vec::new() };
+        let mut is_loose = vec![false; if leeway.loose.is_empty() { 0 } else { included.len() }];
+        for row in &leeway.loose {
+            let txn = included.binary_search(row).expect("who is let loose is included");
+            is_loose[txn] = true;
+        }
+        let session_before = match (order, leeway.order) {
+            // Real time binds the others; those that it does not bind need their sessions drawn.
+            (Order::RealTime, Order::Session) if !is_loose.is_empty() => self.session_before(&included, &[]),
+            (Order::Session, Order::Session) => self.session_before(&included, &[]),
+            (Order::Session, _) => self.session_before(&included, &is_loose),
+            _ => Vec::new(),
+        };
         let listed_before = match self.txns.kind() {
             Kind::ListAppend => self.listed_before(&included, &versions, &versions_of),
             Kind::Register => Vec::new(),
@@ -166,6 +198,7 @@ impl<'t> Maker<'t> {
             initial,
             listed_before,
             session_before,
+            is_loose,
         }
     }
 
@@ -239,9 +272,13 @@ impl<'t> Maker<'t> {
         reads
     }
 
-    fn session_before(&mut self, included: &[TxnId]) -> Vec<u32> {
+    fn session_before(&mut self, included: &[TxnId], is_loose: &[bool]) -> Vec<u32> {
         let mut before = Vec::with_capacity(included.len());
         for (txn, &row) in included.iter().enumerate() {
+            if is_loose.get(txn) == Some(&true) {
+                before.push(NONE);
+                continue;
+            }
             let latest = &mut self.latest_of_session[self.txns.txn(row).session as usize];
             before.push(*latest);
             if self.txns.txn(row).status == Status::Committed {

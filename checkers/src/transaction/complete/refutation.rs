@@ -81,25 +81,43 @@ pub enum Argument {
 impl Argument {
     /// The transactions that occur, and those whose versions do, ascending.
     pub fn transactions(&self, txns: &Transactions) -> Vec<TxnId> {
-        let mut open: Vec<&Edge> = match self {
-            Argument::Cycle(cycle) => cycle.iter().collect(),
-            Argument::Cases { lemmas, .. } => lemmas.iter().flatten().collect(),
-        };
         let mut found = Vec::new();
-        while let Some(edge) = open.pop() {
+        self.each_edge(|edge| {
             found.extend([edge.from, edge.to]);
             if let Why::Missed { seen, .. } = edge.why {
                 found.push(txns.writer(seen));
             }
+        });
+        found.sort_unstable();
+        found.dedup();
+        found.retain(|&txn| txn != NOBODY);
+        found
+    }
+
+    /// The transactions of which something is said only because of a session's order or real time.
+    pub(super) fn ordered(&self) -> Vec<TxnId> {
+        let mut found = Vec::new();
+        self.each_edge(|edge| {
+            if matches!(edge.why, Why::Session | Why::RealTime) {
+                found.extend([edge.from, edge.to]);
+            }
+        });
+        found
+    }
+
+    /// All edges, those that stand in reasons included.
+    fn each_edge(&self, mut look: impl FnMut(&Edge)) {
+        let mut open: Vec<&Edge> = match self {
+            Argument::Cycle(cycle) => cycle.iter().collect(),
+            Argument::Cases { lemmas, .. } => lemmas.iter().flatten().collect(),
+        };
+        while let Some(edge) = open.pop() {
+            look(edge);
             if let Why::Overwrote { because: Because::Otherwise { path }, .. }
             | Why::Missed { because: Because::Otherwise { path }, .. } = &edge.why
             {
                 open.extend(path);
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        found.retain(|&txn| txn != NOBODY);
-        found
     }
 }

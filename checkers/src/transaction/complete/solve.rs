@@ -3,7 +3,7 @@
 use super::arrange::{Arranger, Inspector, arrange, positions};
 use super::explain::Explainer;
 use super::graph::{Arc, Graph};
-use super::instance::{Instance, Maker};
+use super::instance::{Instance, Leeway, Maker};
 use super::meter::Meter;
 use super::paths::cycle;
 use super::refutation::{Argument, Refutation};
@@ -23,6 +23,9 @@ pub(super) struct Question<'t> {
 
 /// Steps, for each transaction and version, that an order stronger than demanded is tried for.
 const STRONGER_STEPS: u64 = 2000;
+
+/// So often that order is tried, each time without binding those whose order was wrong before.
+const STRONGER_TRIES: usize = 8;
 
 /// What is found.
 pub(super) enum Solved {
@@ -69,8 +72,8 @@ impl Question<'_> {
     }
 
     /// A system mostly keeps to an order that nobody asked about; to ask for it makes a correct history
-    /// easier, since less is left open, and a schedule that respects it will do. Nothing is known if there is
-    /// none, or if none is found soon.
+    /// easier, since less is left open, and a schedule that respects it will do. If there is none, there may be one
+    /// that keeps to it but for those few who did not. Nothing is known if none is found soon.
     fn answer_stronger(
         &self,
         maker: &mut Maker<'_>,
@@ -83,19 +86,39 @@ impl Question<'_> {
         if self.order == order || !self.txns.has_real_time() && self.order == Order::RealTime {
             return Ok(None);
         }
-        let instance = maker.make(included.to_vec(), self.model, order);
-        let size = instance.len() + instance.reads.len() + instance.versions.len();
-        let mut graph = Graph::new(self.txns, &instance);
-        let shape = graph.shape;
-        let mut share = meter.share(STRONGER_STEPS * size as u64);
         let question = Question { order, ..*self };
-        let solved = question.solve(&instance, &mut graph, tactics, effort, &mut share);
-        meter.absorb(&share);
+        let mut leeway = Leeway { loose: Vec::new(), order: self.order };
+        let mut share = None;
+        for _ in 0..STRONGER_TRIES {
+            let instance = maker.make_with(included.to_vec(), self.model, order, &leeway);
+            let size = instance.len() + instance.reads.len() + instance.versions.len();
+            let share = share.get_or_insert_with(|| meter.share(STRONGER_STEPS * size as u64));
+            let mut graph = Graph::new(self.txns, &instance);
+            let shape = graph.shape;
+            let solved = question.solve(&instance, &mut graph, tactics, effort, share);
+            let argument = match solved {
+                Ok(Solved::Explained(order)) => {
+                    meter.absorb(share);
+                    return Ok(Some(Answer::Holds(certificate(&instance, shape, &order))));
+                }
+                Ok(Solved::Refuted(argument)) => argument,
+                Err(_) => break,
+            };
+            let bound = argument.ordered();
+            let before = leeway.loose.len();
+            leeway.loose.extend(bound);
+            leeway.loose.sort_unstable();
+            leeway.loose.dedup();
+            // Nothing but what was asked for is in the way.
+            if leeway.loose.len() == before {
+                break;
+            }
+        }
+        if let Some(share) = &share {
+            meter.absorb(share);
+        }
         meter.look()?;
-        Ok(match solved {
-            Ok(Solved::Explained(order)) => Some(Answer::Holds(certificate(&instance, shape, &order))),
-            Ok(Solved::Refuted(_)) | Err(_) => None,
-        })
+        Ok(None)
     }
 
     /// The same about a part of the history, without minimizing.
