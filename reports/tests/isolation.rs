@@ -202,3 +202,27 @@ fn options_of_elle_cli_are_answered_with_ours() {
     assert!(stderr(&run).contains("--plot-format, --plot-timeout, --max-plot-bytes, --max-transfer"));
     assert!(!stdout(&shakedown(&["check", "--help"])).contains("--plot-format"), "they are hidden");
 }
+
+#[test]
+fn what_two_engines_find_is_told_once() {
+    let files = Files::new();
+    // The last reader is stale in real time, under snapshot isolation as well as under serializability.
+    let stale = "\
+{:process 0, :type :invoke, :f :txn, :value [[:w :x 1]]}
+{:process 0, :type :ok, :f :txn, :value [[:w :x 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:w :x 2]]}
+{:process 1, :type :ok, :f :txn, :value [[:w :x 2]]}
+{:process 2, :type :invoke, :f :txn, :value [[:r :x nil]]}
+{:process 2, :type :ok, :f :txn, :value [[:r :x 1]]}
+";
+    let stale = files.write("stale.edn", stale);
+    for levels in
+        ["strict-serializable", "strong-snapshot-isolation", "strict-serializable,strong-snapshot-isolation"]
+    {
+        let text = said(&["check", "--model", "rw-register", "-c", levels, &stale]);
+        assert!(!text.contains("Found:"), "{text}");
+        assert_eq!(text.matches("G-single-realtime:").count(), 1, "{text}");
+        assert!(text.contains("Violated, the weakest: strong-snapshot-isolation."), "{text}");
+        assert!(text.contains("strong-session-serializable."), "{text}");
+    }
+}

@@ -226,9 +226,9 @@ pub struct Anomaly {
     pub variant: Variant,
     /// What else it is called, if it is a well-known special case: `write-skew`, `long-fork`, `read-skew`.
     pub also: Option<&'static str>,
-    /// The level that it refutes, where an engine found it that was asked about that level; else what it
-    /// violates goes by its name.
-    pub refuted: Option<Level>,
+    /// The levels that it refutes, none of which implies another, where engines found it that were asked about
+    /// those; empty if what it violates goes by its name.
+    pub refuted: Vec<Level>,
     /// What shows it.
     pub evidence: Evidence,
 }
@@ -266,10 +266,10 @@ pub enum Evidence {
 impl Anomaly {
     /// True if no history that shows it is correct under the level.
     pub fn violates(&self, level: Level) -> bool {
-        match self.refuted {
-            Some(refuted) => level.implies(refuted),
-            None => level.forbids(self.phenomenon, self.variant),
+        if self.refuted.is_empty() {
+            return level.forbids(self.phenomenon, self.variant);
         }
+        self.refuted.iter().any(|refuted| level.implies(*refuted))
     }
 
     /// The name with the variant: `G1c-process`.

@@ -566,7 +566,7 @@ fn hunt(
                             let edges = edges(&steps, graph.txn_count(), edge);
                             let also = special(txns, *phenomenon, &edges);
                             let evidence = Evidence::Cycle { edges, is_shortest };
-                            Anomaly { phenomenon: *phenomenon, variant, also, refuted: None, evidence }
+                            Anomaly { phenomenon: *phenomenon, variant, also, refuted: Vec::new(), evidence }
                         });
                     }
                 }

@@ -17,8 +17,10 @@ use crate::linearizability::budget::Budget;
 use crate::options::Options;
 use std::time::Duration;
 
-/// How long a level is looked at that was not asked for, where no time limit says more.
+/// How long levels are looked at that were not asked for, all of them together, and how much longer for each
+/// transaction. No level takes more than half of what is left.
 const UNASKED_AT_MOST: Duration = Duration::from_secs(2);
+const UNASKED_PER_TXN: Duration = Duration::from_micros(40);
 
 /// How many transactions an anomaly may be about to be looked at again by itself.
 const CORE_MAX: usize = 32;
@@ -76,8 +78,7 @@ pub(super) fn decide(
     first.dedup();
     for level in first {
         if is_open(level, &decisions, found) {
-            let options = Options { time_limit: budget.time_left(), ..options.clone() };
-            decisions.extend(ask(txns, level, &options, found));
+            decisions.extend(ask(txns, level, &left_of(&budget, options), found));
         }
     }
     let all_hold = asked.iter().all(|level| {
@@ -87,15 +88,14 @@ pub(super) fn decide(
     if only_asked || all_hold && asked.contains(&Level::STRICT_SERIALIZABLE) {
         return decisions;
     }
+    let allowance = allowance(txns, &budget);
     for level in questions() {
         // What took too long in one mode takes as long in the next: that of real time is tried first in each.
         let is_hopeless = |(other, decision): &(Level, Decision)| {
             *other == level || other.base == level.base && decision.is_unknown()
         };
         if is_open(level, &decisions, found) && !decisions.iter().any(is_hopeless) {
-            let time_limit =
-                Some(budget.time_left().map_or(UNASKED_AT_MOST, |left| left.min(UNASKED_AT_MOST)));
-            decisions.extend(ask(txns, level, &Options { time_limit, ..options.clone() }, found));
+            decisions.extend(ask(txns, level, &half_of(&allowance, options), found));
         }
     }
     decisions
@@ -113,6 +113,7 @@ pub(super) fn decide_unseen(
 ) -> Vec<(Level, Decision)> {
     let budget = Budget::new(options);
     let asked: Vec<Level> = asked.iter().copied().map(engine_level).collect();
+    let allowance = allowance(txns, &budget);
     let mut decisions: Vec<(Level, Decision)> = Vec::new();
     // The strongest first: if it holds, so do the others.
     for mode in Variant::ALL.into_iter().rev() {
@@ -124,12 +125,26 @@ pub(super) fn decide_unseen(
         if holds || is_violated || only_asked && !is_asked {
             continue;
         }
-        let left = budget.time_left();
-        let unasked = left.map_or(UNASKED_AT_MOST, |left| left.min(UNASKED_AT_MOST));
-        let time_limit = if is_asked { left } else { Some(unasked) };
-        decisions.extend(ask(txns, level, &Options { time_limit, ..options.clone() }, found));
+        let options = if is_asked { left_of(&budget, options) } else { half_of(&allowance, options) };
+        decisions.extend(ask(txns, level, &options, found));
     }
     decisions
+}
+
+/// What levels may take that nobody asked for, of what is left.
+fn allowance(txns: &Transactions, budget: &Budget) -> Budget {
+    let at_most = UNASKED_AT_MOST + UNASKED_PER_TXN * txns.len() as u32;
+    budget.with_share_of_time(1.0, at_most.as_secs_f64())
+}
+
+/// The same options with what is left of the time.
+fn left_of(budget: &Budget, options: &Options) -> Options {
+    Options { time_limit: budget.time_left(), ..options.clone() }
+}
+
+/// The same with half of it.
+fn half_of(budget: &Budget, options: &Options) -> Options {
+    Options { time_limit: budget.time_left().map(|left| left / 2), ..options.clone() }
 }
 
 /// The level that an engine decides in the stead of this one. Of items, repeatable read is serializability; what no
@@ -184,11 +199,12 @@ fn ask(
         }
     };
     // Most often what is wrong is wrong with the transactions that are known to be in trouble.
+    let budget = Budget::new(options);
     let small = cores(txns, found).into_iter().find_map(|core| {
-        let refutation = complete::refute_within(txns, model, order, core, options)?;
+        let refutation = complete::refute_within(txns, model, order, core, &half_of(&budget, options))?;
         Some(complete::Answer::Violated(Box::new(refutation)))
     });
-    let answer = small.unwrap_or_else(|| complete::decide(txns, model, order, options));
+    let answer = small.unwrap_or_else(|| complete::decide(txns, model, order, &left_of(&budget, options)));
     if let complete::Answer::Violated(refutation) = &answer {
         let (evidence, mode, phenomenon) = match &refutation.argument {
             Argument::Cycle(edges) => {
@@ -237,13 +253,23 @@ fn cores(txns: &Transactions, found: &Collector) -> Vec<Vec<TxnId>> {
     cores
 }
 
+/// Adds what an engine found. What another one found before it in the same transactions, edge by edge, is not told
+/// again, but refutes this level, too. None that is told implies another.
 fn tell(phenomenon: Phenomenon, refuted: Level, evidence: Evidence, found: &mut Collector) {
     let variant = refuted.mode;
+    let known = found.kept.iter_mut().find(|known| {
+        (known.phenomenon, known.variant) == (phenomenon, variant) && known.evidence == evidence
+    });
+    if let Some(known) = known {
+        known.refuted.retain(|level| !level.implies(refuted));
+        known.refuted.push(refuted);
+        return;
+    }
     found.add(phenomenon, variant, || Anomaly {
         phenomenon,
         variant,
         also: None,
-        refuted: Some(refuted),
+        refuted: vec![refuted],
         evidence,
     });
 }

@@ -18,7 +18,7 @@ fn anomaly(phenomenon: Phenomenon, variant: Variant, edges: Vec<Edge>) -> Anomal
         phenomenon,
         variant,
         also: None,
-        refuted: None,
+        refuted: Vec::new(),
         evidence: Evidence::Cycle { edges, is_shortest: true },
     }
 }
