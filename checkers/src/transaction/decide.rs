@@ -2,7 +2,7 @@
 //! [`super::complete`].
 //!
 //! First what was asked for. If that does not hold, or could not be decided, every other level that an engine
-//! decides is looked at, weaker ones first: what violates a level violates all that imply it, and is asked no
+//! decides is looked at, cheap ones first: what violates a level violates all that imply it, and is asked no
 //! more.
 
 use super::anomaly::{Anomaly, Evidence, Phenomenon};
@@ -34,8 +34,10 @@ pub enum Decision {
     Complete(Model, Order, complete::Answer),
 }
 
-/// Levels that engines decide, weaker ones first; but of the last three in their strongest mode first, of which a
-/// refutation says what it rests on, and an order is good for all modes.
+/// Levels that engines decide. Those that cost little come first, weaker ones before stronger ones; then the three
+/// that are searched for, each in its strongest mode first, of which a refutation says what it rests on, and an order
+/// is good for all modes. What nothing found so far violates most likely holds, so that serializability is asked
+/// about before what it implies.
 fn questions() -> impl Iterator<Item = Level> {
     let weak = [
         Base::ReadYourWrites,
@@ -49,7 +51,7 @@ fn questions() -> impl Iterator<Item = Level> {
     // With sessions first: what holds with them holds without.
     let weak = weak.into_iter().flat_map(|base| base.modes().iter().rev().map(move |mode| (base, *mode)));
     let weak = weak.map(|(base, mode)| Level { base, mode });
-    let complete = [Base::Prefix, Base::SnapshotIsolation, Base::Serializable].into_iter();
+    let complete = [Base::Serializable, Base::Prefix, Base::SnapshotIsolation].into_iter();
     weak.chain(
         complete.flat_map(|base| base.modes().iter().rev().map(move |mode| Level { base, mode: *mode })),
     )
