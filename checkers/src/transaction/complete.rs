@@ -14,8 +14,8 @@
 //! 3. What follows from that is added, to a fixpoint (`saturate.rs`). A cycle decides an incorrect one.
 //! 4. The rest is searched, with constraints only for pairs about which some order was wrong (`search.rs`).
 //!
-//! Where less than real time is asked for, real time is asked for first: most systems keep to it, and it leaves less open.
-//! If a refutation says that somebody did not, those few are let loose, and the others are still held to it.
+//! Where less than real time is asked for, real time is asked for first: most systems keep to it, and it leaves
+//! less open. If a refutation says that some did not, those few are let loose, and the others are still held to it.
 //!
 //! If every write follows a read of the same key in its transaction (mini-transactions: Wei et al., MTC, 2025),
 //! step 1 leaves nothing open but orders that no read can tell, and the decision takes linear time.
