@@ -4,8 +4,8 @@
 //! appended and never seen comes after all that was, in an order that nobody knows. To most levels it does
 //! not matter: any topological order of the rest will do for it. But who writes a key must not overlap
 //! another who does, under snapshot isolation: there two such appends to one key have to be put in an
-//! order, and [`Orders::is_open`] says that there are some. A key whose lists contradict each other, or show an element twice, has no order; of
-//! that only who read whom is used.
+//! order, and [`Orders::is_open`] says that there are some. A key whose lists contradict each other, or show an
+//! element twice, has no order; of that only who read whom is used.
 
 use super::graph::{Builder, Kind};
 use super::proof::Because;

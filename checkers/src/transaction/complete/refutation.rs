@@ -18,6 +18,7 @@
 //! would be closed to a cycle by the later one's writer having been overwritten, or by that reader having
 //! missed the earlier one.
 
+use super::Order;
 use crate::transaction::proof::{Because, Edge, Why};
 use crate::transaction::{NOBODY, Transactions, TxnId};
 
@@ -94,11 +95,16 @@ impl Argument {
         found
     }
 
-    /// The transactions of which something is said only because of a session's order or real time.
-    pub(super) fn ordered(&self) -> Vec<TxnId> {
+    /// The transactions of which something is said only because of an order that `order` does not contain.
+    pub(super) fn bound_beyond(&self, order: Order) -> Vec<TxnId> {
         let mut found = Vec::new();
         self.each_edge(|edge| {
-            if matches!(edge.why, Why::Session | Why::RealTime) {
+            let is_beyond = match edge.why {
+                Why::Session => order == Order::Free,
+                Why::RealTime => order != Order::RealTime,
+                _ => false,
+            };
+            if is_beyond {
                 found.extend([edge.from, edge.to]);
             }
         });

@@ -10,6 +10,7 @@ use super::refutation::{Argument, Refutation};
 use super::saturate::{Fact, saturate};
 use super::search::{Outcome, Search};
 use super::{Answer, Effort, Model, Order, Tactics, certificate, guess, minimize, nested};
+use crate::transaction::proof::Certificate;
 use crate::transaction::{Transactions, TxnId};
 use crate::verdict::Reason;
 
@@ -27,11 +28,22 @@ const STRONGER_STEPS: u64 = 2000;
 /// So often that order is tried, each time without binding those whose order was wrong before.
 const STRONGER_TRIES: usize = 8;
 
+/// How many transactions a refutation of it may be about to be asked about by themselves, without it.
+const STRONGER_CORE_MAX: usize = 64;
+
 /// What is found.
 pub(super) enum Solved {
     /// Nodes in an order that explains every read.
     Explained(Vec<u32>),
     /// Why there is no such order.
+    Refuted(Argument),
+}
+
+/// What a stronger order says of the one that is asked for.
+enum Stronger {
+    /// A schedule that respects both.
+    Explained(Certificate),
+    /// Why no schedule respects even the weaker one.
     Refuted(Argument),
 }
 
@@ -50,9 +62,12 @@ impl Question<'_> {
         meter.hold(Instance::bytes(included.len(), micro_ops))?;
         let mut maker = Maker::new(self.txns);
         if tactics.stronger
-            && let Some(answer) = self.answer_stronger(&mut maker, &included, tactics, effort, meter)?
+            && let Some(answer) = self.ask_stronger(&mut maker, &included, tactics, effort, meter)?
         {
-            return Ok(answer);
+            return Ok(match answer {
+                Stronger::Explained(certificate) => Answer::Holds(certificate),
+                Stronger::Refuted(argument) => self.violated(&mut maker, argument, meter),
+            });
         }
         let instance = maker.make(included, self.model, self.order);
         meter.look()?;
@@ -60,28 +75,32 @@ impl Question<'_> {
         let shape = graph.shape;
         Ok(match self.solve(&instance, &mut graph, tactics, effort, meter)? {
             Solved::Explained(order) => Answer::Holds(certificate(&instance, shape, &order)),
-            Solved::Refuted(argument) => {
-                let refutation = minimize::minimize(self, &mut maker, argument, meter);
-                let argument = match nested::nested(self.txns, refutation.argument) {
-                    Argument::Cycle(cycle) => Argument::Cycle(nested::turned(self.txns, cycle)),
-                    cases => cases,
-                };
-                Answer::Violated(Box::new(Refutation { argument, ..refutation }))
-            }
+            Solved::Refuted(argument) => self.violated(&mut maker, argument, meter),
         })
     }
 
+    /// The answer that an argument is, about as few transactions as possible.
+    fn violated(&self, maker: &mut Maker<'_>, argument: Argument, meter: &Meter) -> Answer {
+        let refutation = minimize::minimize(self, maker, argument, meter);
+        let argument = match nested::nested(self.txns, refutation.argument) {
+            Argument::Cycle(cycle) => Argument::Cycle(nested::turned(self.txns, cycle)),
+            cases => cases,
+        };
+        Answer::Violated(Box::new(Refutation { argument, ..refutation }))
+    }
+
     /// A system mostly keeps to an order that nobody asked about; to ask for it makes a correct history
-    /// easier, since less is left open, and a schedule that respects it will do. If there is none, there may be one
-    /// that keeps to it but for those few who did not. Nothing is known if none is found soon.
-    fn answer_stronger(
+    /// easier, since less is left open, and a schedule that respects it will do. If there is none, those who show it
+    /// may be in trouble without it, too; else there may be a schedule that keeps to it but for those few. Nothing is
+    /// known if none is found soon.
+    fn ask_stronger(
         &self,
         maker: &mut Maker<'_>,
         included: &[TxnId],
         tactics: Tactics,
         effort: &mut Effort,
         meter: &mut Meter,
-    ) -> Result<Option<Answer>, Reason> {
+    ) -> Result<Option<Stronger>, Reason> {
         let order = if self.txns.has_real_time() { Order::RealTime } else { Order::Session };
         if self.order == order || !self.txns.has_real_time() && self.order == Order::RealTime {
             return Ok(None);
@@ -95,30 +114,50 @@ impl Question<'_> {
             let share = share.get_or_insert_with(|| meter.share(STRONGER_STEPS * size as u64));
             let mut graph = Graph::new(self.txns, &instance);
             let shape = graph.shape;
-            let solved = question.solve(&instance, &mut graph, tactics, effort, share);
-            let argument = match solved {
+            let found = match question.solve(&instance, &mut graph, tactics, effort, share) {
                 Ok(Solved::Explained(order)) => {
-                    meter.absorb(share);
-                    return Ok(Some(Answer::Holds(certificate(&instance, shape, &order))));
+                    Some(Stronger::Explained(certificate(&instance, shape, &order)))
                 }
-                Ok(Solved::Refuted(argument)) => argument,
+                Ok(Solved::Refuted(argument)) => {
+                    let bound = argument.bound_beyond(self.order);
+                    if bound.is_empty() {
+                        Some(Stronger::Refuted(argument))
+                    } else {
+                        leeway.loose.extend(bound);
+                        self.refute_alone(maker, &argument, share).map(Stronger::Refuted)
+                    }
+                }
                 Err(_) => break,
             };
-            let bound = argument.ordered();
-            let before = leeway.loose.len();
-            leeway.loose.extend(bound);
+            if found.is_some() {
+                meter.absorb(share);
+                return Ok(found);
+            }
             leeway.loose.sort_unstable();
             leeway.loose.dedup();
-            // Nothing but what was asked for is in the way.
-            if leeway.loose.len() == before {
-                break;
-            }
         }
         if let Some(share) = &share {
             meter.absorb(share);
         }
         meter.look()?;
         Ok(None)
+    }
+
+    /// Why those whom an argument about a stronger order names are wrong by themselves, if they are.
+    fn refute_alone(
+        &self,
+        maker: &mut Maker<'_>,
+        argument: &Argument,
+        meter: &mut Meter,
+    ) -> Option<Argument> {
+        let core = argument.transactions(self.txns);
+        if core.len() > STRONGER_CORE_MAX {
+            return None;
+        }
+        match self.solve_part(&maker.make(core, self.model, self.order), meter) {
+            Ok(Solved::Refuted(argument)) => Some(argument),
+            _ => None,
+        }
     }
 
     /// The same about a part of the history, without minimizing.
