@@ -28,7 +28,7 @@ fn main() {
         if !request.dry {
             lines.push(measure(&mut criterion, row));
             request.keep("isolation", &render(&lines));
-        } else if row.name.contains("-1k-") {
+        } else if row.name.contains("-1k-s50") {
             let (history, options) = (row.load(), row.options());
             criterion.bench_function(&row.name, |bencher| {
                 bencher.iter(|| verdict(&history, row.kind, &options));
@@ -49,14 +49,18 @@ fn measure(criterion: &mut Criterion, row: Row) -> Line {
     };
     assert!(probe.as_ref().is_none_or(|probe| probe.end != End::Wrong), "{}: the verdict is wrong", row.name);
     let (history, options) = (row.load(), row.options());
+    let micro_ops = {
+        let txns = read(&history, row.kind).expect("synthetic histories can be read");
+        (0..txns.len() as u32).map(|id| txns.micro_ops(id).len()).sum()
+    };
+    if probe.as_ref().is_some_and(|probe| probe.end != End::Right) {
+        println!("{}: not within its budget", row.name);
+        return Line { row, probe, ms: f64::NAN, micro_ops };
+    }
     let check = || verdict(&history, row.kind, &options);
     let start = thread_cpu();
     assert_eq!(check(), row.expected, "{}", row.name);
     let once_ms = (thread_cpu() - start).as_secs_f64() * 1e3;
-    let micro_ops = {
-        let txns = read(&history, row.kind).expect("it was read before");
-        (0..txns.len() as u32).map(|id| txns.micro_ops(id).len()).sum()
-    };
     if once_ms > SAMPLED_MS_MAX {
         println!("{}: once, {once_ms:.0} ms", row.name);
         return Line { row, probe, ms: once_ms, micro_ops };

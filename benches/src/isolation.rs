@@ -158,9 +158,9 @@ fn complete(rows: &mut Vec<Row>) {
         for (load, read_modify_write, hot) in
             [("rmw", true, false), ("blind", false, false), ("hot", false, true)]
         {
-            for (size, transactions) in &SIZES[..3] {
+            for (size, transactions, sessions) in sweep() {
                 let mut plan = Transactional::new(Kind::Register);
-                (plan.transactions, plan.sessions, plan.seed) = (*transactions, 24, 1);
+                (plan.transactions, plan.sessions, plan.seed) = (transactions, sessions, 1);
                 plan.operations_per_transaction = 8..=8;
                 plan.read_modify_write = read_modify_write;
                 plan.keys = (transactions / 5).max(100);
@@ -168,9 +168,10 @@ fn complete(rows: &mut Vec<Row>) {
                 plan.level = store;
                 let plan = Box::new(plan);
                 let source = if short == "strict" { Source::Made(plan) } else { Source::Sessions(plan) };
-                let mut row = Row::new(format!("{short}-{load}-{size}-s24"), Part::Complete, source);
+                let name = format!("{short}-{load}-{size}-s{sessions}");
+                let mut row = Row::new(name, Part::Complete, source);
                 (row.level, row.only_asked) = (level, true);
-                row.goal_ms = (*transactions == 10_000).then_some(1_000.0);
+                row.goal_ms = (transactions == 10_000).then_some(1_000.0);
                 rows.push(row);
             }
         }
@@ -197,19 +198,27 @@ fn hard(rows: &mut Vec<Row>) {
 
 fn planted(rows: &mut Vec<Row>) {
     // The long ones last.
-    for (size, transactions) in SIZES {
+    for (size, transactions, sessions) in sweep() {
         for kind in [Kind::ListAppend, Kind::Register] {
             for anomaly in anomalies_for(kind) {
                 let mut plan = Transactional::new(kind);
-                (plan.transactions, plan.sessions, plan.seed) = (transactions, 50, 1);
+                (plan.transactions, plan.sessions, plan.seed) = (transactions, sessions, 1);
                 plan.anomaly = Some(anomaly);
-                let name = format!("{}-{}-{size}-s50", short(kind), anomaly.name());
+                let name = format!("{}-{}-{size}-s{sessions}", short(kind), anomaly.name());
                 let mut row = Row::new(name, Part::Planted(anomaly), Source::Made(Box::new(plan)));
                 (row.kind, row.expected) = (kind, "false");
                 rows.push(row);
             }
         }
     }
+}
+
+/// Sizes with all numbers of sessions; a million transactions, which take long, with one.
+pub fn sweep() -> impl Iterator<Item = (&'static str, u32, u32)> {
+    SIZES.into_iter().flat_map(|(size, transactions)| {
+        let sessions = if transactions == 1_000_000 { &SESSIONS[1..2] } else { &SESSIONS[..] };
+        sessions.iter().map(move |sessions| (size, transactions, *sessions))
+    })
 }
 
 /// The kind's name among the models.
