@@ -98,7 +98,8 @@ fn what_is_not_decided_comes_with_the_reason() {
         (
             vec!["-c", "pram", &effect],
             "pram",
-            "No verdict: pram could not be decided: the history does not tell.",
+            "No verdict: pram could not be decided: nothing that was found violates it, and nothing \
+             proves it.",
             "history",
         ),
     ] {
@@ -224,5 +225,39 @@ fn what_two_engines_find_is_told_once() {
         assert_eq!(text.matches("G-single-realtime:").count(), 1, "{text}");
         assert!(text.contains("Violated, the weakest: strong-snapshot-isolation."), "{text}");
         assert!(text.contains("strong-session-serializable."), "{text}");
+    }
+}
+
+#[test]
+fn an_anomaly_that_is_asked_for_is_looked_for() {
+    let files = Files::new();
+    let own = |write: &str, nothing: &str| {
+        let txns = [format!("[[:{write} x 1]]"), format!("[[:r x {nothing}]]")];
+        let lines = txns.map(|txn| {
+            ["invoke", "ok"].map(|kind| format!("{{:process 0, :type :{kind}, :f :txn, :value {txn}}}\n"))
+        });
+        lines.concat().concat()
+    };
+    let register = files.write("own.edn", &own("w", "nil"));
+    let list = files.write("own-list.edn", &own("append", "[]"));
+    let some = files.write(
+        "some.edn",
+        "{:process 0, :type :invoke, :f :txn, :value [[:w :x 1] [:w :y 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:r :x nil] [:r :y nil]]}
+{:process 0, :type :ok, :f :txn, :value [[:w :x 1] [:w :y 1]]}
+{:process 1, :type :ok, :f :txn, :value [[:r :x 1] [:r :y nil]]}
+",
+    );
+    for (name, history, expected) in [
+        ("read-your-writes-violation", &register, 1),
+        ("read-your-writes-violation", &list, 1),
+        ("monotonic-reads-violation", &register, 0),
+        ("fractured-read", &some, 1),
+        ("causality-violation", &some, 1),
+        ("lost-update", &some, 0),
+    ] {
+        let args = ["check", "-a", name, "-c", "read-uncommitted", history];
+        let run = shakedown(&args);
+        assert_eq!(code(&run), expected, "{name}: {}{}", stdout(&run), stderr(&run));
     }
 }

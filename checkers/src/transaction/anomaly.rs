@@ -2,7 +2,7 @@
 
 use super::cycle::Variant;
 use super::level::Level;
-use super::proof::Edge;
+use super::proof::{Edge, Why};
 use super::{KeyId, TxnId};
 use crate::value::Value;
 
@@ -49,7 +49,8 @@ pub enum Phenomenon {
     NonMonotonicWrites,
     /// A transaction saw a write, and then missed what its session had read before it.
     WriteWithoutReads,
-    /// Two transactions read one version of a key, and both overwrote it.
+    /// A transaction read a key and then wrote it, over a write in between that it had not seen: P4 of Berenson et
+    /// al. (SIGMOD 1995), G-cursor of Adya (1999). Or two did so with one version, whichever of them came first.
     LostUpdate,
     /// A cycle with exactly one anti-dependency: read skew.
     GSingle,
@@ -69,6 +70,17 @@ pub enum Phenomenon {
 }
 
 impl Phenomenon {
+    /// True of what is wrong with a session's guarantees.
+    pub fn is_of_sessions(self) -> bool {
+        matches!(
+            self,
+            Phenomenon::StaleOwnWrite
+                | Phenomenon::NonMonotonicSession
+                | Phenomenon::NonMonotonicWrites
+                | Phenomenon::WriteWithoutReads
+        )
+    }
+
     /// All, the worst first; those last that few people know.
     pub const ALL: [Phenomenon; 26] = [
         Phenomenon::GarbageRead,
@@ -159,7 +171,9 @@ impl Phenomenon {
                 "a transaction saw a write, and then missed what its session had read before"
             }
             Phenomenon::CausalityViolation => "a transaction missed what was in its past",
-            Phenomenon::LostUpdate => "two transactions read one version of a key, and both overwrote it",
+            Phenomenon::LostUpdate => {
+                "a transaction read a key and wrote it, over a write in between that it had not seen"
+            }
             Phenomenon::GSingle => "a cycle with exactly one anti-dependency",
             Phenomenon::GPrefix => "no prefix of one order of commits shows what was seen",
             Phenomenon::GNonadjacent => "a cycle with several anti-dependencies, no two in a row",
@@ -202,7 +216,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The anomalies of that name, such as `G1c-process`; `None` if it is none.
 ///
 /// A variant covers the plainer ones, in which an anomaly is reported that needs no more: whoever asks for
-/// `G1c-process` is told of G1c.
+/// `G1c-process` is told of G1c. What is wrong with a session needs no `-process`.
 pub fn lookup(name: &str) -> Option<Vec<(Phenomenon, Variant)>> {
     let (stem, variant) = match (name.strip_suffix("-process"), name.strip_suffix("-realtime")) {
         (Some(stem), _) => (stem, Variant::Process),
@@ -211,6 +225,9 @@ pub fn lookup(name: &str) -> Option<Vec<(Phenomenon, Variant)>> {
     };
     let own = Phenomenon::ALL.into_iter().find(|phenomenon| phenomenon.name() == stem).map(|own| vec![own]);
     let phenomena = own.or_else(|| Some(OTHER_NAMES.iter().find(|entry| entry.0 == stem)?.1.to_vec()))?;
+    // A session's guarantee is mostly broken between its transactions.
+    let is_of_sessions = phenomena.iter().all(|phenomenon| phenomenon.is_of_sessions());
+    let variant = if is_of_sessions { variant.max(Variant::Process) } else { variant };
     let variants = Variant::ALL.into_iter().filter(|plainer| *plainer <= variant).rev();
     Some(
         variants.flat_map(|variant| phenomena.iter().map(move |phenomenon| (*phenomenon, variant))).collect(),
@@ -270,6 +287,16 @@ impl Anomaly {
             return level.forbids(self.phenomenon, self.variant);
         }
         self.refuted.iter().any(|refuted| level.implies(*refuted))
+    }
+
+    /// What it is, in a few words. An engine's cycle may have in a reason what makes it what it is.
+    pub fn summary(&self) -> &'static str {
+        let Evidence::Cycle { edges, .. } = &self.evidence else { return self.phenomenon.summary() };
+        let is_anti = |i: usize| matches!(edges[i % edges.len()].why, Why::Missed { .. });
+        if self.phenomenon != Phenomenon::G2Item || (0..edges.len()).any(|i| is_anti(i) && is_anti(i + 1)) {
+            return self.phenomenon.summary();
+        }
+        "a cycle that takes two anti-dependencies, one of them in the reason for another edge"
     }
 
     /// The name with the variant: `G1c-process`.

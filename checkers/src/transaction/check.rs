@@ -133,7 +133,10 @@ pub fn check(history: &History, kind: Kind, options: &IsolationOptions) -> Resul
             decide_unseen(&txns, levels, *only_asked, budget, &open.hold, &mut found)
         }
         Kind::ListAppend => Vec::new(),
-        Kind::Register => decide(&txns, &options.levels, options.only_asked, &options.budget, &mut found),
+        Kind::Register => {
+            let IsolationOptions { levels, anomalies, only_asked, budget, .. } = options;
+            decide(&txns, levels, anomalies, *only_asked, budget, &mut found)
+        }
     };
     let mut report = report(txns, found, &open, decisions, options);
     report.serial = serial;
@@ -242,7 +245,8 @@ const BASES_OF_CYCLES: [Base; 9] = [
 ];
 
 /// Bases to which the order matters in which things were appended that nobody saw.
-const BASES_OPEN_UNSEEN: [Base; 4] = [
+const BASES_OPEN_UNSEEN: [Base; 5] = [
+    Base::CursorStability,
     Base::ConsistentView,
     Base::ParallelSnapshotIsolation,
     Base::SnapshotIsolation,
@@ -480,9 +484,25 @@ fn registers(
     // Read committed asks for no order of versions but one along the reads.
     let is_decided = |base: &Base| matches!(base, Base::ReadUncommitted | Base::ReadCommitted);
     let are_ordered = versions.are_ordered(counted);
-    let is_closed = |base: &Base| is_decided(base) || are_ordered && BASES_OF_CYCLES.contains(base);
+    // Who wrote over what it had not seen is not looked for; with one writer a key there is nobody to do so.
+    let is_looked_for = |base: &Base| *base != Base::CursorStability || has_one_writer_a_key(txns, counted);
+    let is_closed = |base: &Base| {
+        is_decided(base) || are_ordered && BASES_OF_CYCLES.contains(base) && is_looked_for(base)
+    };
     let bases = BASES.into_iter().filter(|base| !is_closed(base)).collect();
     Open { hunts: hunted.undecided, bases, hold: Vec::new(), has_unseen: false, serial: None }
+}
+
+/// True if no two transactions that count wrote the same key.
+fn has_one_writer_a_key(txns: &Transactions, counted: &[bool]) -> bool {
+    let mut writers = vec![NOBODY; txns.keys().len()];
+    let written = txns.versions().iter().filter(|v| v.writer != NOBODY && counted[v.writer as usize]);
+    written.into_iter().all(|version| {
+        let known = &mut writers[version.key as usize];
+        let is_first = *known == NOBODY;
+        *known = if is_first { version.writer } else { *known };
+        *known == version.writer
+    })
 }
 
 /// The transactions that a reason names.

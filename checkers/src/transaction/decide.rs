@@ -57,11 +57,12 @@ fn questions() -> impl Iterator<Item = Level> {
     )
 }
 
-/// The decisions that `asked` needs, and those that tell what holds instead; anomalies go to `found`, whose
-/// levels are not asked about again.
+/// The decisions that the levels and anomalies need that were asked for, and those that tell what holds instead.
+/// Anomalies go to `found`; what they violate is not asked about again.
 pub(super) fn decide(
     txns: &Transactions,
     asked: &[Level],
+    anomalies: &[(Phenomenon, Variant)],
     only_asked: bool,
     options: &Options,
     found: &mut Collector,
@@ -80,6 +81,11 @@ pub(super) fn decide(
     first.dedup();
     for level in first {
         if is_open(level, &decisions, found) {
+            decisions.extend(ask(txns, level, &left_of(&budget, options), found));
+        }
+    }
+    for level in anomalies.iter().filter_map(|kind| level_without(*kind)) {
+        if !decisions.iter().any(|(other, _)| *other == level) {
             decisions.extend(ask(txns, level, &left_of(&budget, options), found));
         }
     }
@@ -147,6 +153,21 @@ fn left_of(budget: &Budget, options: &Options) -> Options {
 /// The same with half of it.
 fn half_of(budget: &Budget, options: &Options) -> Options {
     Options { time_limit: budget.time_left().map(|left| left / 2), ..options.clone() }
+}
+
+/// The level whose engine looks for that anomaly.
+fn level_without((phenomenon, mode): (Phenomenon, Variant)) -> Option<Level> {
+    let base = match phenomenon {
+        Phenomenon::NonMonotonicRead => Base::MonotonicAtomicView,
+        Phenomenon::FracturedRead => Base::ReadAtomic,
+        Phenomenon::CausalityViolation => Base::Causal,
+        Phenomenon::StaleOwnWrite => Base::ReadYourWrites,
+        Phenomenon::NonMonotonicSession => Base::MonotonicReads,
+        Phenomenon::NonMonotonicWrites => Base::MonotonicWrites,
+        Phenomenon::WriteWithoutReads => Base::WritesFollowReads,
+        _ => return None,
+    };
+    base.modes().contains(&mode).then_some(Level { base, mode })
 }
 
 /// The level that an engine decides in the stead of this one. Of items, repeatable read is serializability; what no
@@ -225,7 +246,8 @@ fn ask(
         } else {
             level.base
         };
-        tell(phenomenon, Level { base, mode: mode.min(level.mode) }, evidence, found);
+        let mode = mode.min(level.mode);
+        tell(phenomenon, mode, Level { base, mode }, evidence, found);
     }
     Some((level, Decision::Complete(model, order, answer)))
 }
@@ -257,8 +279,7 @@ fn cores(txns: &Transactions, found: &Collector) -> Vec<Vec<TxnId>> {
 
 /// Adds what an engine found. What another one found before it in the same transactions, edge by edge, is not told
 /// again, but refutes this level, too. None that is told implies another.
-fn tell(phenomenon: Phenomenon, refuted: Level, evidence: Evidence, found: &mut Collector) {
-    let variant = refuted.mode;
+fn tell(phenomenon: Phenomenon, variant: Variant, refuted: Level, evidence: Evidence, found: &mut Collector) {
     let known = found.kept.iter_mut().find(|known| {
         (known.phenomenon, known.variant) == (phenomenon, variant) && known.evidence == evidence
     });
@@ -301,15 +322,16 @@ fn tell_weak(txns: &Transactions, level: Level, violation: &Violation, found: &m
             if is_guarantee && edges.iter().all(|edge| !matches!(edge.why, Why::Visible { .. })) => {}
         Violation::Cycle(edges) => {
             let evidence = Evidence::Cycle { edges: edges.clone(), is_shortest: true };
-            tell(phenomenon, refuted(edges), evidence, found);
+            let variant = mode_of(edges.iter()).min(level.mode);
+            tell(phenomenon, variant, refuted(edges), evidence, found);
         }
         Violation::StaleInitial { reader, missed, path } => {
             let writer = txns.writer(*missed);
             let why = Why::Missed { seen: INITIAL, after: *missed, because: Because::Initial };
             let mut edges = path.clone();
             edges.push(Edge { from: *reader, to: writer, why });
-            let level = refuted(&edges);
-            tell(phenomenon, level, Evidence::Cycle { edges, is_shortest: true }, found);
+            let (variant, level) = (mode_of(edges.iter()).min(level.mode), refuted(&edges));
+            tell(phenomenon, variant, level, Evidence::Cycle { edges, is_shortest: true }, found);
         }
         // One look at the reader shows it.
         Violation::NonRepeatable { .. } => {}

@@ -321,6 +321,7 @@ pub(super) fn find_in_lists(
     found: &mut Collector,
 ) {
     future_reads(txns, orders, values, found);
+    unseen_writes(txns, orders, values, found);
     let key_text = |key: KeyId| values.show(txns.keys()[key as usize]);
     for (key, element, reader) in &orders.repeats {
         found.direct(Phenomenon::DuplicateElements, &[*reader], *key, &[*element], || {
@@ -377,10 +378,13 @@ pub(super) fn find_in_lists(
                 } else {
                     found.direct(Phenomenon::G1a, &[], key, &[], String::new);
                 }
-            } else if let Some((dirty, culprit)) = aborted.take() {
+            } else if let Some((dirty, culprit)) = aborted.take()
+                // What stands in the list before that, too, was not appended behind it.
+                && members(values, list).iter().position(|member| member == element) == Some(place)
+            {
                 found.direct(Phenomenon::DirtyUpdate, &[writer, culprit, reader], key, &[*element, dirty], || {
                     format!(
-                        "it appended {} to key {} behind {}, whose writer had aborted, as the third one saw",
+                        "the first appended {} to key {} behind {}, which the second had appended and aborted; the third saw both",
                         values.show(*element),
                         key_text(key),
                         values.show(dirty)
@@ -411,6 +415,67 @@ fn future_reads(txns: &Transactions, orders: &Orders<'_>, values: &Values, found
                     format!("it read key {key} with {value} in it, which it was to append itself later")
                 });
             }
+        }
+    }
+}
+
+/// Transactions that appended to a list what they had read of it, with another's append in between. Where that one
+/// had read the same, [`Walk::lost_update`] tells it.
+fn unseen_writes(txns: &Transactions, orders: &Orders<'_>, values: &Values, found: &mut Collector) {
+    // By key: who read it last from outside, and the fewest elements that it saw.
+    let mut seen: Vec<(TxnId, u32)> = vec![(NOBODY, 0); txns.keys().len()];
+    let external = |id: TxnId, key: KeyId| {
+        let first = txns.micro_ops(id).iter().find(|op| op.key == key)?;
+        if first.action == Action::Read { orders.seen(key, first.version) } else { None }
+    };
+    for id in 0..txns.len() as TxnId {
+        if txns.txn(id).status != Status::Committed {
+            continue;
+        }
+        let mut written: Vec<KeyId> = Vec::new();
+        for op in txns.micro_ops(id) {
+            let (reader, count) = &mut seen[op.key as usize];
+            if op.action == Action::Read {
+                if let Some(saw) = orders.seen(op.key, op.version).filter(|_| !written.contains(&op.key)) {
+                    *count = if *reader == id { saw.min(*count) } else { saw };
+                    *reader = id;
+                }
+                continue;
+            }
+            if *reader != id || written.contains(&op.key) {
+                continue;
+            }
+            written.push(op.key);
+            let saw = *count;
+            let listed = txns.listed(op.key);
+            let own =
+                txns.micro_ops(id).iter().rev().find(|own| own.key == op.key && own.action == op.action);
+            let end =
+                own.and_then(|own| orders.place(own.version)).map_or(listed.len(), |place| place as usize);
+            let between = listed.get(saw as usize..end).unwrap_or(&[]).iter().copied().find(|version| {
+                let writer = txns.writer(*version);
+                writer != NOBODY && writer != id && txns.txn(writer).status != Status::Aborted
+            });
+            let Some(version) = between else { continue };
+            let writer = txns.writer(version);
+            if external(writer, op.key) == Some(saw) {
+                continue;
+            }
+            let before =
+                saw.checked_sub(1).map_or(Value::NIL, |last| txns.version(listed[last as usize]).value);
+            let (own, other) = (txns.version(op.version).value, txns.version(version).value);
+            found.direct(Phenomenon::LostUpdate, &[id, writer], op.key, &[before, other], || {
+                let key = values.show(txns.keys()[op.key as usize]);
+                let until = match saw {
+                    0 => "before anybody had written it".to_owned(),
+                    _ => format!("up to {}", values.show(before)),
+                };
+                let (own, other) = (values.show(own), values.show(other));
+                format!(
+                    "the first read key {key} {until}, and appended {own} behind {other} of the second, which it \
+                     had not seen"
+                )
+            });
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::anomaly::{Anomaly, Evidence};
 use super::direct::shown;
 use super::proof::{Because, Edge, Why};
-use super::{INITIAL, Kind, Transactions, TxnId, VersionId};
+use super::{Action, INITIAL, Kind, NOBODY, Transactions, TxnId, VersionId};
 use crate::history::{ANONYMOUS, History};
 use crate::value::Value;
 
@@ -215,6 +215,31 @@ impl Words<'_> {
         self.history.values().show(value)
     }
 
+    /// What closes the cycle that there would be if the version `after` came before `before`, where it does not end
+    /// at the writer of `after`: somebody who read what that one wrote, and would have missed the other's.
+    fn missed_otherwise(&self, before: VersionId, after: VersionId, path: &[Edge]) -> Option<String> {
+        let (earlier, later) = (self.txns.writer(before), self.txns.writer(after));
+        let reader = path.last()?.to;
+        if reader == later || earlier == NOBODY {
+            return None;
+        }
+        let reads = self.txns.micro_ops(reader).iter();
+        let mut reads = reads.filter(|op| op.action == Action::Read && self.txns.writer(op.version) == later);
+        let (seen, missed) = reads.find_map(|read| {
+            let mut writes = self.txns.micro_ops(earlier).iter().rev();
+            let write = writes.find(|op| op.action == Action::Write && op.key == read.key)?;
+            Some((read.version, write.version))
+        })?;
+        Some(format!(
+            "{} read {}'s {} and would have missed {}'s {}",
+            self.name(reader),
+            self.name(later),
+            self.write(seen),
+            self.name(earlier),
+            self.write(missed)
+        ))
+    }
+
     /// Why the versions come in that order, to be put behind something; nothing if it goes without saying.
     fn because(&self, before: VersionId, after: VersionId, because: &Because) -> String {
         match because {
@@ -251,7 +276,8 @@ impl Words<'_> {
                 self.value(after)
             ),
             Because::Otherwise { path } => {
-                let steps: Vec<String> = path.iter().map(|edge| self.edge(edge)).collect();
+                let mut steps: Vec<String> = path.iter().map(|edge| self.edge(edge)).collect();
+                steps.extend(self.missed_otherwise(before, after, path));
                 format!(" (the other way round there would be a cycle: {})", steps.join("; "))
             }
             Because::Through { middle, first, second } => {

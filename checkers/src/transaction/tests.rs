@@ -294,3 +294,68 @@ fn who_has_read_two_versions_loses_no_update() {
     crate::validate::anomaly::validate_report(&report, history.values()).unwrap();
     assert!(report.counts.iter().all(|count| count.0 != Phenomenon::LostUpdate), "{:?}", report.counts);
 }
+
+/// Whoever came in between need not have read anything.
+#[test]
+fn a_blind_write_in_between_is_overwritten_unseen() {
+    expect(
+        Kind::ListAppend,
+        "0 invoke [[:r x nil] [:append x 1]]
+         1 invoke [[:append x 2]]
+         1 ok [[:append x 2]]
+         0 ok [[:r x []] [:append x 1]]
+         2 invoke [[:r x nil]]
+         2 ok [[:r x [2 1]]]",
+        &["lost-update", "G-single", "G-update"],
+        &["cursor-stability"],
+        &[
+            "T1, T2: the first read key x before anybody had written it, and appended 1 behind 2 of the second, \
+             which it had not seen",
+        ],
+    );
+    // Behind what it had seen it may append, and before what came later.
+    let lines = "1 invoke [[:append x 2]]
+         1 ok [[:append x 2]]
+         0 invoke [[:r x nil] [:append x 1]]
+         3 invoke [[:append x 3]]
+         3 ok [[:append x 3]]
+         0 ok [[:r x [2]] [:append x 1]]
+         2 invoke [[:r x nil]]
+         2 ok [[:r x [2 1 3]]]";
+    assert_eq!(standing(Kind::ListAppend, lines, "cursor-stability"), Standing::Holds);
+}
+
+/// An element that stands there twice was not appended behind what is between.
+#[test]
+fn a_repeated_element_is_no_dirty_update() {
+    let lines = "2 invoke [[:append y 2]]
+         2 ok [[:append y 2]]
+         2 invoke [[:append y 4]]
+         0 invoke [[:r y nil]]
+         0 ok [[:r y [2 4 2]]]
+         2 fail [[:append y 4]]";
+    let history = history(lines);
+    let report = judge(Kind::ListAppend, &history);
+    crate::validate::anomaly::validate_report(&report, history.values()).unwrap();
+    let names: Vec<_> = report.counts.iter().map(|count| count.0).collect();
+    assert!(names.contains(&Phenomenon::G1a) && names.contains(&Phenomenon::DuplicateElements), "{names:?}");
+    assert!(!names.contains(&Phenomenon::DirtyUpdate), "{names:?}");
+}
+
+#[test]
+fn a_reason_by_the_other_order_is_told_to_its_end() {
+    let lines = "0 invoke [[:w x 1] [:w y 1]]
+         1 invoke [[:w x 2] [:w y 2]]
+         0 ok [[:w x 1] [:w y 1]]
+         1 ok [[:w x 2] [:w y 2]]
+         2 invoke [[:r x nil] [:r y nil]]
+         2 ok [[:r x 2] [:r y 1]]";
+    let history = history(lines);
+    let report = judge(Kind::Register, &history);
+    let single = report.anomalies.iter().find(|anomaly| anomaly.phenomenon == Phenomenon::GSingle).unwrap();
+    let cast = cast(single);
+    let told = Words { history: &history, txns: &report.txns, cast: &cast }.sentences(single);
+    let reason = "(the other way round there would be a cycle: T3 precedes T2, because T2 read T3's write x = 2; \
+                  T2 read T1's write y = 1 and would have missed T3's write y = 2)";
+    assert!(told.iter().any(|sentence| sentence.ends_with(reason)), "{told:#?}");
+}

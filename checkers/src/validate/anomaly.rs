@@ -347,6 +347,27 @@ impl Facts<'_> {
                     && self.is_visible(*first)
                     && self.is_visible(*second)
             }
+            (Phenomenon::LostUpdate, [author, other], [seen, between]) => {
+                let own = |action: Action| {
+                    self.ops(*author).iter().filter(move |op| op.key == key && op.action == action)
+                };
+                let last = own(Action::Write).next_back().map(|op| self.txns.version(op.version).value);
+                let read_first =
+                    self.ops(*author).iter().take_while(|op| op.key != key || op.action == Action::Read);
+                let mut read_first = read_first.filter(|op| op.key == key);
+                let longest = self.txns.longest(key)?;
+                let longest = self.list(longest.list);
+                let place = |value: &Value| longest.iter().position(|member| member == value);
+                let end = last.map_or(0, |last| place(&last).unwrap_or(longest.len()));
+                let begin = if seen.is_nil() { Some(0) } else { place(seen).map(|place| place + 1) };
+                let saw = if seen.is_nil() { Some(INITIAL) } else { version(seen) };
+                author != other
+                    && writer(between) == *other
+                    && self.is_visible(*author)
+                    && self.is_visible(*other)
+                    && read_first.any(|op| Some(op.version) == saw)
+                    && matches!((begin, place(between)), (Some(begin), Some(at)) if begin <= at && at < end)
+            }
             (Phenomenon::CyclicVersions, _, [_, ..]) => (0..what.len()).all(|i| {
                 let (Some(before), Some(after)) = (version(&what[i]), version(&what[(i + 1) % what.len()]))
                 else {

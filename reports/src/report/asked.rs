@@ -49,7 +49,7 @@ impl Why {
         match self {
             Why::Limit(reason) => reason.to_string(),
             Why::Steps => "the search for cycles was given up after too many steps".to_owned(),
-            Why::History => "the history does not tell".to_owned(),
+            Why::History => "nothing that was found violates it, and nothing proves it".to_owned(),
         }
     }
 

@@ -160,7 +160,7 @@ fn anomaly(
     let first = group[0];
     out.push('\n');
     let mut title = paint(STRONG, &full_name(first));
-    write!(title, ": {}", first.phenomenon.summary()).expect("writing to a String cannot fail");
+    write!(title, ": {}", first.summary()).expect("writing to a String cannot fail");
     let others: Vec<String> = group[1..].iter().map(|anomaly| full_name(anomaly)).collect();
     if !others.is_empty() {
         write!(title, " (it is {} as well)", others.join(", ")).expect("writing to a String cannot fail");

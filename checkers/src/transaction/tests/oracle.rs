@@ -207,19 +207,22 @@ impl<'a> Oracle<'a> {
     }
 
     fn ww(&self, a: TxnId, b: TxnId) -> bool {
-        self.appends[a as usize].iter().any(|(key, first)| {
-            let Some(second) = self.appends[b as usize].get(key) else { return false };
-            let longest = self.longest(*key);
-            let place = |element: &Value| longest.iter().position(|e| e == element);
-            match (place(first), place(second)) {
-                (Some(first), Some(second)) => first < second,
-                (Some(_), None) => true,
-                // The transactions' own order is no order to go by: it may be against the data.
-                (None, None) if self.unseen_rank.is_empty() => false,
-                (None, None) => self.unseen_rank[a as usize] < self.unseen_rank[b as usize],
-                (None, Some(_)) => false,
-            }
-        })
+        self.appends[a as usize].keys().any(|key| self.ww_of(*key, a, b))
+    }
+
+    fn ww_of(&self, key: u32, a: TxnId, b: TxnId) -> bool {
+        let [first, second] = [a, b].map(|id| self.appends[id as usize].get(&key));
+        let (Some(first), Some(second)) = (first, second) else { return false };
+        let longest = self.longest(key);
+        let place = |element: &Value| longest.iter().position(|e| e == element);
+        match (place(first), place(second)) {
+            (Some(first), Some(second)) => first < second,
+            (Some(_), None) => true,
+            // The transactions' own order is no order to go by: it may be against the data.
+            (None, None) if self.unseen_rank.is_empty() => false,
+            (None, None) => self.unseen_rank[a as usize] < self.unseen_rank[b as usize],
+            (None, Some(_)) => false,
+        }
     }
 
     /// Whether the level holds, for some order of what nobody saw; `any` if that is said not to matter.
@@ -336,13 +339,10 @@ impl<'a> Oracle<'a> {
             Base::CursorStability => {
                 committed
                     && self.pairs().all(|(a, b)| {
-                        (0..3).filter_map(|key| self.key(key)).all(|key| {
-                            let update = |id: TxnId| {
-                                let list = self.reads[id as usize].get(&key)?;
-                                self.appends[id as usize].contains_key(&key).then_some(list)
-                            };
-                            update(a).is_none() || update(a) != update(b)
-                        })
+                        // Adya's G-cursor: a missed b's write of the key, and wrote it behind b's.
+                        (0..3)
+                            .filter_map(|key| self.key(key))
+                            .all(|key| !self.misses(a, b, key) || !self.ww_of(key, b, a))
                     })
             }
             Base::UpdateSerializable => {
@@ -380,8 +380,13 @@ fn is_searched(base: Base) -> bool {
 }
 
 fn depends_on_unseen(base: Base) -> bool {
-    use Base::{ConsistentView, ParallelSnapshotIsolation, SnapshotIsolation, UpdateSerializable};
-    matches!(base, ConsistentView | ParallelSnapshotIsolation | SnapshotIsolation | UpdateSerializable)
+    use Base::{
+        ConsistentView, CursorStability, ParallelSnapshotIsolation, SnapshotIsolation, UpdateSerializable,
+    };
+    matches!(
+        base,
+        ConsistentView | CursorStability | ParallelSnapshotIsolation | SnapshotIsolation | UpdateSerializable
+    )
 }
 
 #[test]
