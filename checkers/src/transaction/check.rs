@@ -9,13 +9,14 @@ use super::level::{BASES, Base, Level};
 use super::proof::{Because, Edge, Why};
 use super::register::KeyAssumptions;
 use super::{
-    Action, Kind, NOBODY, Status, Transactions, TxnId, VersionId, list_append, read, register, sight,
+    Action, KeyId, Kind, NOBODY, Status, Transactions, TxnId, VersionId, list_append, read, register, sight,
 };
 use crate::history::{History, NEVER};
 use crate::linearizability::budget::Budget;
 use crate::model::ModelError;
 use crate::options::Options;
-use crate::value::Values;
+use crate::value::{FastBuild, Values};
+use hashbrown::HashSet;
 
 /// What is asked of a history.
 #[derive(Clone, Debug)]
@@ -121,9 +122,9 @@ pub fn check(history: &History, kind: Kind, options: &IsolationOptions) -> Resul
     let txns = read(history, kind)?;
     let counted = txns.counted();
     let mut found = Collector::default();
-    direct::find(&txns, history.values(), options.forbid_unwritten, &mut found);
+    let lost = direct::find(&txns, history.values(), options.forbid_unwritten, &mut found);
     let open = match kind {
-        Kind::ListAppend => lists(&txns, history.values(), &counted, options, &mut found),
+        Kind::ListAppend => lists(&txns, history.values(), &counted, &lost, options, &mut found),
         Kind::Register => registers(&txns, history.values(), &counted, options, &mut found),
     };
     let serial = open.serial.clone();
@@ -307,6 +308,7 @@ fn lists(
     txns: &Transactions,
     values: &Values,
     counted: &[bool],
+    lost: &HashSet<(KeyId, VersionId), FastBuild>,
     options: &IsolationOptions,
     found: &mut Collector,
 ) -> Open {
@@ -314,7 +316,8 @@ fn lists(
     let versions = list_append::Orders::new(txns, values);
     direct::find_in_lists(txns, &versions, values, options.forbid_unwritten, found);
     let mut builder = orders(txns, counted, 10 * txns.len());
-    versions.draw(counted, &mut builder);
+    let overwritten = versions.draw(counted, &mut builder);
+    direct::overwritten_unseen(txns, &overwritten, lost, values, found);
     let graph = builder.build();
     let edge = |from: TxnId, to: TxnId, kind: graph::Kind, about: u32| {
         let why = match kind {

@@ -3,10 +3,10 @@
 
 use super::anomaly::{Anomaly, Evidence, Phenomenon};
 use super::cycle::Variant;
-use super::list_append::{Orders, members};
+use super::list_append::{Orders, Overwritten, members};
 use super::{Action, INITIAL, KeyId, Kind, MicroOp, NOBODY, Status, Transactions, TxnId, VersionId};
 use crate::value::{FastBuild, Value, Values};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// Anomalies of each kind that are kept.
 pub(super) const KEPT_MAX: usize = 16;
@@ -58,8 +58,13 @@ impl Collector {
 }
 
 /// Looks at every transaction once. `forbid_unwritten` tells whether a value that nobody wrote is an anomaly;
-/// if not, it came from outside of the history.
-pub(super) fn find(txns: &Transactions, values: &Values, forbid_unwritten: bool, found: &mut Collector) {
+/// if not, it came from outside of the history. Returns the versions of keys of which a lost update was told.
+pub(super) fn find(
+    txns: &Transactions,
+    values: &Values,
+    forbid_unwritten: bool,
+    found: &mut Collector,
+) -> HashSet<(KeyId, VersionId), FastBuild> {
     let mut walk = Walk {
         txns,
         values,
@@ -68,6 +73,7 @@ pub(super) fn find(txns: &Transactions, values: &Values, forbid_unwritten: bool,
         written: Vec::new(),
         is_written: vec![false; txns.versions().len()],
         updates: HashMap::default(),
+        lost: HashSet::default(),
         found,
     };
     let mut lists = txns.list_reads().iter();
@@ -90,6 +96,7 @@ pub(super) fn find(txns: &Transactions, values: &Values, forbid_unwritten: bool,
             }
         }
     }
+    walk.lost
 }
 
 /// What a transaction has done with a key so far. Of another transaction it says nothing.
@@ -123,6 +130,8 @@ struct Walk<'a> {
     is_written: Vec<bool>,
     /// The first transaction that read a version from outside and then wrote the key.
     updates: HashMap<(KeyId, VersionId), TxnId, FastBuild>,
+    /// Versions that several such transactions had read.
+    lost: HashSet<(KeyId, VersionId), FastBuild>,
     found: &'a mut Collector,
 }
 
@@ -154,6 +163,7 @@ impl Walk<'_> {
         {
             let first = *self.updates.entry((op.key, version)).or_insert(id);
             if first != id {
+                self.lost.insert((op.key, version));
                 self.lost_update(first, id, op.key, version);
             }
         }
@@ -321,7 +331,6 @@ pub(super) fn find_in_lists(
     found: &mut Collector,
 ) {
     future_reads(txns, orders, values, found);
-    unseen_writes(txns, orders, values, found);
     let key_text = |key: KeyId| values.show(txns.keys()[key as usize]);
     for (key, element, reader) in &orders.repeats {
         found.direct(Phenomenon::DuplicateElements, &[*reader], *key, &[*element], || {
@@ -419,64 +428,36 @@ fn future_reads(txns: &Transactions, orders: &Orders<'_>, values: &Values, found
     }
 }
 
-/// Transactions that appended to a list what they had read of it, with another's append in between. Where that one
-/// had read the same, [`Walk::lost_update`] tells it.
-fn unseen_writes(txns: &Transactions, orders: &Orders<'_>, values: &Values, found: &mut Collector) {
-    // By key: who read it last from outside, and the fewest elements that it saw.
-    let mut seen: Vec<(TxnId, u32)> = vec![(NOBODY, 0); txns.keys().len()];
-    let external = |id: TxnId, key: KeyId| {
-        let first = txns.micro_ops(id).iter().find(|op| op.key == key)?;
-        if first.action == Action::Read { orders.seen(key, first.version) } else { None }
+/// Transactions that appended to a list that they had read, over an append in between. Where both had read the same
+/// version, which is in `told`, that has been said.
+pub(super) fn overwritten_unseen(
+    txns: &Transactions,
+    overwritten: &[Overwritten],
+    told: &HashSet<(KeyId, VersionId), FastBuild>,
+    values: &Values,
+    found: &mut Collector,
+) {
+    let value = |version: VersionId| {
+        if version == INITIAL { Value::NIL } else { txns.version(version).value }
     };
-    for id in 0..txns.len() as TxnId {
-        if txns.txn(id).status != Status::Committed {
+    for Overwritten { txn, seen, missed, own } in overwritten {
+        let key = txns.version(*missed).key;
+        if told.contains(&(key, *seen)) {
             continue;
         }
-        let mut written: Vec<KeyId> = Vec::new();
-        for op in txns.micro_ops(id) {
-            let (reader, count) = &mut seen[op.key as usize];
-            if op.action == Action::Read {
-                if let Some(saw) = orders.seen(op.key, op.version).filter(|_| !written.contains(&op.key)) {
-                    *count = if *reader == id { saw.min(*count) } else { saw };
-                    *reader = id;
-                }
-                continue;
-            }
-            if *reader != id || written.contains(&op.key) {
-                continue;
-            }
-            written.push(op.key);
-            let saw = *count;
-            let listed = txns.listed(op.key);
-            let own =
-                txns.micro_ops(id).iter().rev().find(|own| own.key == op.key && own.action == op.action);
-            let end =
-                own.and_then(|own| orders.place(own.version)).map_or(listed.len(), |place| place as usize);
-            let between = listed.get(saw as usize..end).unwrap_or(&[]).iter().copied().find(|version| {
-                let writer = txns.writer(*version);
-                writer != NOBODY && writer != id && txns.txn(writer).status != Status::Aborted
-            });
-            let Some(version) = between else { continue };
-            let writer = txns.writer(version);
-            if external(writer, op.key) == Some(saw) {
-                continue;
-            }
-            let before =
-                saw.checked_sub(1).map_or(Value::NIL, |last| txns.version(listed[last as usize]).value);
-            let (own, other) = (txns.version(op.version).value, txns.version(version).value);
-            found.direct(Phenomenon::LostUpdate, &[id, writer], op.key, &[before, other], || {
-                let key = values.show(txns.keys()[op.key as usize]);
-                let until = match saw {
-                    0 => "before anybody had written it".to_owned(),
-                    _ => format!("up to {}", values.show(before)),
-                };
-                let (own, other) = (values.show(own), values.show(other));
-                format!(
-                    "the first read key {key} {until}, and appended {own} behind {other} of the second, which it \
-                     had not seen"
-                )
-            });
-        }
+        let told = [value(*seen), value(*missed)];
+        found.direct(Phenomenon::LostUpdate, &[*txn, txns.writer(*missed)], key, &told, || {
+            let key = values.show(txns.keys()[key as usize]);
+            let until = match *seen {
+                INITIAL => "before anybody had written it".to_owned(),
+                seen => format!("up to {}", values.show(value(seen))),
+            };
+            let (own, other) = (values.show(value(*own)), values.show(value(*missed)));
+            format!(
+                "the first read key {key} {until}, and appended {own} behind {other} of the second, which it had not \
+                 seen"
+            )
+        });
     }
 }
 

@@ -15,6 +15,50 @@ use crate::value::{Datum, Value, Values};
 /// A version that no list shows.
 const UNSEEN: u32 = u32::MAX;
 
+/// A transaction that read a key, missed a version of it, and then wrote the key behind that one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overwritten {
+    pub(super) txn: TxnId,
+    /// What it had read.
+    pub(super) seen: VersionId,
+    /// The first version after that.
+    pub(super) missed: VersionId,
+    /// Its own last one.
+    pub(super) own: VersionId,
+}
+
+/// What a transaction does with a key that it writes.
+#[derive(Clone, Copy, Debug)]
+struct Update {
+    txn: TxnId,
+    /// Its last version.
+    last: VersionId,
+    /// The most that it has read of it: how many versions, the last of them, and the first that it missed.
+    read: Option<(u32, VersionId, Option<VersionId>)>,
+    has_written: bool,
+}
+
+impl Default for Update {
+    fn default() -> Update {
+        Update { txn: NOBODY, last: INITIAL, read: None, has_written: false }
+    }
+}
+
+impl Update {
+    fn read(&mut self, seen: u32, version: VersionId, missed: Option<VersionId>) {
+        if !self.has_written && self.read.is_none_or(|(most, _, _)| seen > most) {
+            self.read = Some((seen, version, missed));
+        }
+    }
+
+    /// What it missed when it comes to write the key.
+    fn take(&mut self) -> Option<Overwritten> {
+        self.has_written = true;
+        let (_, seen, missed) = self.read.take()?;
+        Some(Overwritten { txn: self.txn, seen, missed: missed?, own: self.last })
+    }
+}
+
 /// The order of every key's versions.
 pub(super) struct Orders<'t> {
     txns: &'t Transactions,
@@ -115,8 +159,9 @@ impl<'t> Orders<'t> {
         }
     }
 
-    /// Draws what the orders say: who overwrote whom, who read whom, and who missed whom.
-    pub(super) fn draw(&self, counted: &[bool], graph: &mut Builder) {
+    /// Draws what the orders say: who overwrote whom, who read whom, and who missed whom. Returns who missed a version
+    /// and then wrote the key behind it.
+    pub(super) fn draw(&self, counted: &[bool], graph: &mut Builder) -> Vec<Overwritten> {
         let txns = self.txns;
         let writer = |version: VersionId| {
             let writer = txns.writer(version);
@@ -143,8 +188,19 @@ impl<'t> Orders<'t> {
                 }
             }
         }
+        let mut overwritten: Vec<Overwritten> = Vec::new();
+        // By key: what the last transaction that wrote it does with it.
+        let mut own: Vec<Update> = vec![Update::default(); txns.keys().len()];
         for id in (0..txns.len() as TxnId).filter(|id| counted[*id as usize]) {
-            for op in txns.micro_ops(id).iter().filter(|op| op.action == Action::Read) {
+            for op in txns.micro_ops(id).iter().filter(|op| op.action == Action::Write) {
+                own[op.key as usize] = Update { txn: id, last: op.version, ..Update::default() };
+            }
+            for op in txns.micro_ops(id) {
+                let update = &mut own[op.key as usize];
+                if op.action == Action::Write {
+                    overwritten.extend(update.take().filter(|over| self.precedes(over.missed, over.own)));
+                    continue;
+                }
                 let Some(seen) = self.seen(op.key, op.version) else {
                     // The key has no order.
                     if let Some(txn) = writer(op.version) {
@@ -156,7 +212,11 @@ impl<'t> Orders<'t> {
                 if let Some(version) = nearest.before(op.key, seen) {
                     graph.edge(txns.writer(version), id, Kind::Wr, version);
                 }
-                match nearest.after(op.key, seen) {
+                let missed = nearest.after(op.key, seen);
+                if update.txn == id {
+                    update.read(seen, op.version, missed.filter(|missed| txns.writer(*missed) != id));
+                }
+                match missed {
                     Some(version) => graph.edge(id, txns.writer(version), Kind::Rw, version),
                     None if !unseen.of(op.key).is_empty() => {
                         let readers = &mut tail_readers[op.key as usize];
@@ -173,6 +233,7 @@ impl<'t> Orders<'t> {
                 graph.fan(readers, unseen.of(key as KeyId), Kind::Rw);
             }
         }
+        overwritten
     }
 
     /// Draws an order of what nobody saw: `rank` says which transaction comes first.
