@@ -80,7 +80,7 @@ const WEAK: &str = "One level is asked for: rc (monotonic atomic view, which is 
 const COMPLETE: &str = "One level is asked for: ser (serializable), strict (strict serializable), si (session snapshot \
     isolation). But for `strict`, only the order of each session is recorded. Eight operations a transaction, half of \
     them reads; in `rmw` every write comes after a read of its key; in `hot` few keys take most of the load. What is not \
-    decided in 60 s is given up: a million blind writers of which only sessions are known.";
+    decided in 60 s is given up: most loads of a million blind writers.";
 
 const HARD: &str = "Clauses in the guise of transactions, in sessions of their own: `loose` have many solutions, `tight` \
     few, `over` none; `pigeons` are to share too few holes. Each check has a deadline of 2,000 ms. What is expected of \
