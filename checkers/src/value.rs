@@ -163,11 +163,9 @@ struct Entry {
     node: u32,
 }
 
-impl Entry {
-    /// The hash that the table works with: it looks at the highest and the lowest bits.
-    fn table_hash(hash: u32) -> u64 {
-        u64::from(hash).wrapping_mul(MULTIPLIER)
-    }
+/// The hash that a table works with, which looks at the highest and the lowest bits, from the half that is kept.
+pub(crate) fn table_hash(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(MULTIPLIER)
 }
 
 impl Values {
@@ -352,7 +350,7 @@ impl Values {
 
     fn intern_text(&mut self, kind: Kind, text: &str) -> Value {
         let hash = hash_text(kind, text.as_bytes());
-        let found = self.index.find(Entry::table_hash(hash), |entry| {
+        let found = self.index.find(table_hash(hash), |entry| {
             let node = self.nodes[entry.node as usize];
             entry.hash == hash && node.kind() == kind && self.text_of(node) == text
         });
@@ -366,7 +364,7 @@ impl Values {
 
     fn intern_children(&mut self, kind: Kind, members: &[Value]) -> Value {
         let hash = hash_children(kind, members);
-        let found = self.index.find(Entry::table_hash(hash), |entry| {
+        let found = self.index.find(table_hash(hash), |entry| {
             let node = self.nodes[entry.node as usize];
             entry.hash == hash && node.kind() == kind && self.children_of(node) == members
         });
@@ -382,7 +380,7 @@ impl Values {
         let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 distinct values");
         self.nodes.push(node);
         let entry = Entry { hash, node: index };
-        self.index.insert_unique(Entry::table_hash(hash), entry, |entry| Entry::table_hash(entry.hash));
+        self.index.insert_unique(table_hash(hash), entry, |entry| table_hash(entry.hash));
         Value::from_node(index as usize)
     }
 }

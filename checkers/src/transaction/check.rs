@@ -501,10 +501,8 @@ fn has_one_writer_a_key(txns: &Transactions, counted: &[bool]) -> bool {
     let mut writers = vec![NOBODY; txns.keys().len()];
     let written = txns.versions().iter().filter(|v| v.writer != NOBODY && counted[v.writer as usize]);
     written.into_iter().all(|version| {
-        let known = &mut writers[version.key as usize];
-        let is_first = *known == NOBODY;
-        *known = if is_first { version.writer } else { *known };
-        *known == version.writer
+        let known = std::mem::replace(&mut writers[version.key as usize], version.writer);
+        known == NOBODY || known == version.writer
     })
 }
 

@@ -34,27 +34,26 @@ pub enum Decision {
     Complete(Model, Order, complete::Answer),
 }
 
+/// The levels of the engine for weak ones, weaker ones first, with what it calls them and what violates them.
+const WEAK: [(Base, WeakLevel, Phenomenon); 7] = [
+    (Base::ReadYourWrites, WeakLevel::ReadYourWrites, Phenomenon::StaleOwnWrite),
+    (Base::MonotonicReads, WeakLevel::MonotonicReads, Phenomenon::NonMonotonicSession),
+    (Base::MonotonicWrites, WeakLevel::MonotonicWrites, Phenomenon::NonMonotonicWrites),
+    (Base::WritesFollowReads, WeakLevel::WritesFollowReads, Phenomenon::WriteWithoutReads),
+    (Base::MonotonicAtomicView, WeakLevel::ReadCommitted, Phenomenon::NonMonotonicRead),
+    (Base::ReadAtomic, WeakLevel::ReadAtomic, Phenomenon::FracturedRead),
+    (Base::Causal, WeakLevel::Causal, Phenomenon::CausalityViolation),
+];
+
 /// Levels that engines decide. Those that cost little come first, weaker ones before stronger ones; then the three
 /// that are searched for, each in its strongest mode first, of which a refutation says what it rests on, and an order
 /// is good for all modes. What nothing found so far violates most likely holds, so that serializability is asked
 /// about before what it implies.
 fn questions() -> impl Iterator<Item = Level> {
-    let weak = [
-        Base::ReadYourWrites,
-        Base::MonotonicReads,
-        Base::MonotonicWrites,
-        Base::WritesFollowReads,
-        Base::MonotonicAtomicView,
-        Base::ReadAtomic,
-        Base::Causal,
-    ];
+    let weak = WEAK.into_iter().map(|(base, _, _)| base);
+    let bases = weak.chain([Base::Serializable, Base::Prefix, Base::SnapshotIsolation]);
     // With sessions first: what holds with them holds without.
-    let weak = weak.into_iter().flat_map(|base| base.modes().iter().rev().map(move |mode| (base, *mode)));
-    let weak = weak.map(|(base, mode)| Level { base, mode });
-    let complete = [Base::Serializable, Base::Prefix, Base::SnapshotIsolation].into_iter();
-    weak.chain(
-        complete.flat_map(|base| base.modes().iter().rev().map(move |mode| Level { base, mode: *mode })),
-    )
+    bases.flat_map(|base| base.modes().iter().rev().map(move |mode| Level { base, mode: *mode }))
 }
 
 /// The decisions that the levels and anomalies need that were asked for, and those that tell what holds instead.
@@ -157,16 +156,7 @@ fn half_of(budget: &Budget, options: &Options) -> Options {
 
 /// The level whose engine looks for that anomaly.
 fn level_without((phenomenon, mode): (Phenomenon, Variant)) -> Option<Level> {
-    let base = match phenomenon {
-        Phenomenon::NonMonotonicRead => Base::MonotonicAtomicView,
-        Phenomenon::FracturedRead => Base::ReadAtomic,
-        Phenomenon::CausalityViolation => Base::Causal,
-        Phenomenon::StaleOwnWrite => Base::ReadYourWrites,
-        Phenomenon::NonMonotonicSession => Base::MonotonicReads,
-        Phenomenon::NonMonotonicWrites => Base::MonotonicWrites,
-        Phenomenon::WriteWithoutReads => Base::WritesFollowReads,
-        _ => return None,
-    };
+    let (base, _, _) = WEAK.into_iter().find(|known| known.2 == phenomenon)?;
     base.modes().contains(&mode).then_some(Level { base, mode })
 }
 
@@ -201,22 +191,13 @@ fn ask(
         Base::SnapshotIsolation => Model::SnapshotIsolation,
         Base::Prefix => Model::Prefix,
         base => {
-            let weak = match base {
-                Base::MonotonicAtomicView => WeakLevel::ReadCommitted,
-                Base::ReadAtomic => WeakLevel::ReadAtomic,
-                Base::Causal => WeakLevel::Causal,
-                Base::ReadYourWrites => WeakLevel::ReadYourWrites,
-                Base::MonotonicReads => WeakLevel::MonotonicReads,
-                Base::MonotonicWrites => WeakLevel::MonotonicWrites,
-                Base::WritesFollowReads => WeakLevel::WritesFollowReads,
-                _ => return None,
-            };
+            let (_, weak, phenomenon) = WEAK.into_iter().find(|known| known.0 == base)?;
             let answer = match level.mode {
                 Variant::Plain => weak::check(&txns.without_sessions(), weak, options),
                 _ => weak::check(txns, weak, options),
             };
             if let WeakAnswer::Violated(violation) = &answer {
-                tell_weak(txns, level, violation, found);
+                tell_weak(txns, level, phenomenon, violation, found);
             }
             return Some((level, Decision::Weak(weak, level.mode, answer)));
         }
@@ -297,20 +278,13 @@ fn tell(phenomenon: Phenomenon, variant: Variant, refuted: Level, evidence: Evid
     });
 }
 
-fn tell_weak(txns: &Transactions, level: Level, violation: &Violation, found: &mut Collector) {
-    let phenomenon = match level.base {
-        Base::MonotonicAtomicView => Phenomenon::NonMonotonicRead,
-        Base::ReadAtomic => Phenomenon::FracturedRead,
-        Base::Causal => Phenomenon::CausalityViolation,
-        Base::ReadYourWrites => Phenomenon::StaleOwnWrite,
-        Base::MonotonicReads => Phenomenon::NonMonotonicSession,
-        Base::MonotonicWrites => Phenomenon::NonMonotonicWrites,
-        _ => Phenomenon::WriteWithoutReads,
-    };
-    let is_guarantee = matches!(
-        level.base,
-        Base::ReadYourWrites | Base::MonotonicReads | Base::MonotonicWrites | Base::WritesFollowReads
-    );
+fn tell_weak(
+    txns: &Transactions,
+    level: Level,
+    phenomenon: Phenomenon,
+    violation: &Violation,
+    found: &mut Collector,
+) {
     // Without sessions, what is left of causality is less than the plain levels ask for.
     let refuted = |edges: &[Edge]| {
         let has_plain = level.base.modes().contains(&Variant::Plain);
@@ -319,7 +293,8 @@ fn tell_weak(txns: &Transactions, level: Level, violation: &Violation, found: &m
     match violation {
         // Information flowed in a circle. So no order tells what came before what, and nobody missed anything.
         Violation::Cycle(edges)
-            if is_guarantee && edges.iter().all(|edge| !matches!(edge.why, Why::Visible { .. })) => {}
+            if phenomenon.is_of_sessions()
+                && edges.iter().all(|edge| !matches!(edge.why, Why::Visible { .. })) => {}
         Violation::Cycle(edges) => {
             let evidence = Evidence::Cycle { edges: edges.clone(), is_shortest: true };
             let variant = mode_of(edges.iter()).min(level.mode);

@@ -363,7 +363,10 @@ pub(super) fn find_in_lists(
         let is_longest = txns.longest(key).is_some_and(|longest| longest.list == list);
         let listed = if is_longest { txns.listed(key) } else { &[] };
         let mut aborted: Option<(Value, TxnId)> = None;
-        for (place, element) in members(values, list).iter().enumerate() {
+        let elements = members(values, list);
+        // Where each element stands first; only made if one comes behind an aborted one.
+        let mut first_places: Option<HashMap<Value, usize, FastBuild>> = None;
+        for (place, element) in elements.iter().enumerate() {
             let version = listed.get(place).copied().or_else(|| txns.version_of(key, *element));
             let writer = version.map_or(NOBODY, |version| txns.writer(version));
             if writer == NOBODY {
@@ -387,13 +390,18 @@ pub(super) fn find_in_lists(
                 } else {
                     found.direct(Phenomenon::G1a, &[], key, &[], String::new);
                 }
-            } else if let Some((dirty, culprit)) = aborted.take()
+            } else if let Some((dirty, culprit)) = aborted.take() {
+                let first_places = first_places.get_or_insert_with(|| {
+                    elements.iter().enumerate().rev().map(|(place, element)| (*element, place)).collect()
+                });
                 // What stands in the list before that, too, was not appended behind it.
-                && members(values, list).iter().position(|member| member == element) == Some(place)
-            {
+                if first_places[element] != place {
+                    continue;
+                }
                 found.direct(Phenomenon::DirtyUpdate, &[writer, culprit, reader], key, &[*element, dirty], || {
                     format!(
-                        "the first appended {} to key {} behind {}, which the second had appended and aborted; the third saw both",
+                        "the first appended {} to key {} behind {}, which the second had appended and aborted; the \
+                         third saw both",
                         values.show(*element),
                         key_text(key),
                         values.show(dirty)

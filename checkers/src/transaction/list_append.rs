@@ -15,50 +15,6 @@ use crate::value::{Datum, Value, Values};
 /// A version that no list shows.
 const UNSEEN: u32 = u32::MAX;
 
-/// A transaction that read a key, missed a version of it, and then wrote the key behind that one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Overwritten {
-    pub(super) txn: TxnId,
-    /// What it had read.
-    pub(super) seen: VersionId,
-    /// The first version after that.
-    pub(super) missed: VersionId,
-    /// Its own last one.
-    pub(super) own: VersionId,
-}
-
-/// What a transaction does with a key that it writes.
-#[derive(Clone, Copy, Debug)]
-struct Update {
-    txn: TxnId,
-    /// Its last version.
-    last: VersionId,
-    /// The most that it has read of it: how many versions, the last of them, and the first that it missed.
-    read: Option<(u32, VersionId, Option<VersionId>)>,
-    has_written: bool,
-}
-
-impl Default for Update {
-    fn default() -> Update {
-        Update { txn: NOBODY, last: INITIAL, read: None, has_written: false }
-    }
-}
-
-impl Update {
-    fn read(&mut self, seen: u32, version: VersionId, missed: Option<VersionId>) {
-        if !self.has_written && self.read.is_none_or(|(most, _, _)| seen > most) {
-            self.read = Some((seen, version, missed));
-        }
-    }
-
-    /// What it missed when it comes to write the key.
-    fn take(&mut self) -> Option<Overwritten> {
-        self.has_written = true;
-        let (_, seen, missed) = self.read.take()?;
-        Some(Overwritten { txn: self.txn, seen, missed: missed?, own: self.last })
-    }
-}
-
 /// The order of every key's versions.
 pub(super) struct Orders<'t> {
     txns: &'t Transactions,
@@ -298,6 +254,50 @@ impl<'t> Orders<'t> {
             from[i] += from[i - 1];
         }
         Unseen { from, versions: found.into_iter().map(|entry| entry.1).collect() }
+    }
+}
+
+/// A transaction that read a key, missed a version of it, and then wrote the key behind that one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overwritten {
+    pub(super) txn: TxnId,
+    /// What it had read.
+    pub(super) seen: VersionId,
+    /// The first version after that.
+    pub(super) missed: VersionId,
+    /// Its own last one.
+    pub(super) own: VersionId,
+}
+
+/// What a transaction does with a key that it writes.
+#[derive(Clone, Copy, Debug)]
+struct Update {
+    txn: TxnId,
+    /// Its last version.
+    last: VersionId,
+    /// The most that it has read of it: how many versions, the last of them, and the first that it missed.
+    read: Option<(u32, VersionId, Option<VersionId>)>,
+    has_written: bool,
+}
+
+impl Default for Update {
+    fn default() -> Update {
+        Update { txn: NOBODY, last: INITIAL, read: None, has_written: false }
+    }
+}
+
+impl Update {
+    fn read(&mut self, seen: u32, version: VersionId, missed: Option<VersionId>) {
+        if !self.has_written && self.read.is_none_or(|(most, _, _)| seen > most) {
+            self.read = Some((seen, version, missed));
+        }
+    }
+
+    /// What it missed when it comes to write the key.
+    fn take(&mut self) -> Option<Overwritten> {
+        self.has_written = true;
+        let (_, seen, missed) = self.read.take()?;
+        Some(Overwritten { txn: self.txn, seen, missed: missed?, own: self.last })
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a key and a value to the version that they are.
 
 use super::{KeyId, NOBODY, Version, VersionId};
-use crate::value::{FastBuild, Value};
+use crate::value::{FastBuild, Value, table_hash};
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
@@ -21,7 +21,7 @@ impl VersionIds {
     /// The version of that value, if `versions` has it.
     pub(super) fn find(&self, versions: &[Version], key: KeyId, value: Value) -> Option<VersionId> {
         let hash = hash(key, value);
-        let found = self.table.find(widened(hash), |entry| is(versions, *entry, hash, key, value))?;
+        let found = self.table.find(table_hash(hash), |entry| is(versions, *entry, hash, key, value))?;
         Some(found.1)
     }
 
@@ -30,9 +30,9 @@ impl VersionIds {
         let hash = hash(key, value);
         let next = versions.len() as VersionId;
         let entry = self.table.entry(
-            widened(hash),
+            table_hash(hash),
             |entry| is(versions, *entry, hash, key, value),
-            |entry| widened(entry.0),
+            |entry| table_hash(entry.0),
         );
         let (_, version) = *entry.or_insert((hash, next)).get();
         if version == next {
@@ -51,11 +51,6 @@ fn is(versions: &[Version], entry: (u32, VersionId), hash: u32, key: KeyId, valu
 
 fn hash(key: KeyId, value: Value) -> u32 {
     (FastBuild::default().hash_one((key, value)) >> 32) as u32
-}
-
-/// The hash that the table works with: it looks at the highest and the lowest bits.
-fn widened(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 #[cfg(test)]
